@@ -1,0 +1,184 @@
+//! Coded sound with random access: WAV, MP3 and Opus whose bytes are a pure function of the PCM.
+//!
+//! # The contract
+//!
+//! A compressed stream normally depends on how its encoder got to where it is. Here it does not:
+//!
+//! 1. Every packet of a stream has a size that is known before it is coded ([`grid::PacketSizes`]).
+//! 2. Packets are cut into **segments** of a fixed number of packets. A segment is always coded by a fresh
+//!    encoder, which is first fed a short **preroll** (the sound just before the segment) whose packets are
+//!    thrown away.
+//! 3. So *the bytes of a segment are a pure function of the PCM and the parameters*: not of who asked, in
+//!    which order, on which thread, before a restart or after it, or on which machine.
+//!
+//! Bytes, packets, segments and time are then closed formulas of one another ([`grid::Grid`]), and a total
+//! length is known before anything is coded.
+//!
+//! # The map
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`pcm`] | sample formats, rates and channels; the mix to fewer channels |
+//! | [`resample`] | conversion of the rate, without state |
+//! | [`feed`] | both: from a recording's bytes to what an encoder takes |
+//! | [`grid`] | the arithmetic: [`grid::Grid`] of a format, [`grid::Cut`] of a rendition that starts somewhere |
+//! | [`coder`] | codes one segment as its sound comes in, and checks the contract on every step |
+//! | [`wav`], [`mp3`], [`opus`] | the formats; [`ogg`] holds Opus's pages |
+//! | [`format`](mod@format) | the choice among them, with what each allows |
+//!
+//! The crate is pure: no files, no sockets, no clock, no threads.
+//!
+//! # Adding a format
+//!
+//! Implement [`Codec`] (and [`SegmentEncoder`] for what its encoder does); `examples/toy_format.rs` adds one
+//! in some eighty lines.
+
+pub mod coder;
+pub mod feed;
+pub mod format;
+pub mod grid;
+mod lame;
+pub mod mp3;
+pub mod ogg;
+pub mod opus;
+pub mod pcm;
+pub mod resample;
+pub mod wav;
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+pub use coder::SegmentCoder;
+pub use feed::{Feed, Planar};
+pub use grid::{Cut, Grid};
+pub use pcm::{PcmSpec, SampleFormat};
+
+/// Changes whenever the bytes of any format change, and with it every ETag. A test pins it to digests of
+/// real output (`tests/format_version.rs`).
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A format with its parameters, for recordings of one kind.
+///
+/// Whatever an implementation does, equal [`id`](Self::id)s and equal sound must give equal bytes.
+pub trait Codec: Debug + Send + Sync {
+    /// Names the format and every parameter that its bytes depend on, for example `mp3-s16le:44100:2-2-128`.
+    fn id(&self) -> String;
+
+    /// What goes into `Content-Type`.
+    fn media_type(&self) -> &'static str;
+
+    /// The shape of the stream.
+    fn grid(&self) -> &Grid;
+
+    /// How the recording's sound gets to the encoder.
+    fn feed(&self) -> &Feed;
+
+    /// The bytes before the first packet, always [`Grid::header_len`] of them. `frames` is the length of the
+    /// rendition in coded frames, or `None` while that is still growing.
+    fn header(&self, cut: &Cut, frames: Option<u64>) -> Vec<u8>;
+
+    /// A fresh encoder for a segment.
+    ///
+    /// # Errors
+    /// When the library behind it refuses its settings or has no memory.
+    fn encoder(&self, segment: u64) -> Result<Box<dyn SegmentEncoder>, CodecError>;
+
+    /// Appends a page made of `packets`, for a format whose [`Grid::paging`] is set. Others need not have it.
+    fn page(&self, _page: &Page<'_>, _out: &mut Vec<u8>) {}
+
+    /// The bytes behind the last packet of a rendition of `packets` packets.
+    fn trailer(&self, _cut: &Cut, _packets: u64) -> &'static [u8] {
+        &[]
+    }
+
+    /// Whether packets are nothing but their own frames rewritten, so that any run of them can be made at
+    /// once from just their sound, and costs no more than reading it.
+    fn stateless(&self) -> bool {
+        false
+    }
+}
+
+/// Total bytes of a rendition of `frames` coded frames: header, packets, trailer.
+pub fn rendition_len(codec: &dyn Codec, cut: &Cut, frames: u64) -> u64 {
+    let packets = cut.packets(frames);
+    cut.len(packets).saturating_add(codec.trailer(cut, packets).len() as u64)
+}
+
+/// The encoder of one segment. Dropped when the segment is whole.
+pub trait SegmentEncoder: Send {
+    /// Takes the next stretch of sound and appends the bytes of the packets that it completes.
+    ///
+    /// Stretches follow one another without a gap. The first begins where the segment's preroll does; each
+    /// ends [`Grid::lookahead`] frames behind the end of a packet, which then is whole and so must be there.
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    fn encode(&mut self, sound: Sound<'_>, out: &mut Vec<u8>) -> Result<(), CodecError>;
+}
+
+/// A stretch of sound on its way into an encoder.
+#[derive(Debug, Clone)]
+pub struct Sound<'a> {
+    /// How to make coded frames of it.
+    pub feed: &'a Feed,
+    /// The recording's interleaved bytes: exactly the frames `feed.window(coded)`, with silence where the
+    /// recording has none.
+    pub source: &'a [u8],
+    /// The coded frames to make, counted from the recording's start; below zero there is silence.
+    pub coded: Range<i64>,
+}
+
+impl Sound<'_> {
+    /// Appends the coded frames to one `Vec` per channel.
+    ///
+    /// # Errors
+    /// When `source` is of the wrong length.
+    pub fn planar(&self, out: &mut Planar) -> Result<(), CodecError> {
+        self.feed.planar(self.source, self.coded.clone(), out)
+    }
+}
+
+/// A page to be made, of a rendition.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// The rendition.
+    pub cut: &'a Cut,
+    /// Which of its pages (0 = the first behind the header).
+    pub number: u64,
+    /// The canonical bytes of its packets, end to end.
+    pub packets: &'a [u8],
+    /// Set on the last page of a rendition: the coded frames that the rendition has in all.
+    pub last: Option<u64>,
+}
+
+/// What can go wrong between PCM and packets.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// The encoder's library said no.
+    #[error("{library} failed: {what}")]
+    Library {
+        /// Which one.
+        library: &'static str,
+        /// Its own words.
+        what: String,
+    },
+    /// An encoder gave more or fewer bytes than the grid says. Served on, every later byte would be at the
+    /// wrong place, so the segment is given up.
+    #[error("segment {segment}: {packets} packets should take {promised} bytes, the encoder gave {given}")]
+    WrongSize {
+        /// The segment.
+        segment: u64,
+        /// Packets so far, with the preroll's.
+        packets: u64,
+        /// Bytes that the grid promises for them.
+        promised: u64,
+        /// Bytes that came.
+        given: u64,
+    },
+    /// Sound of a wrong shape.
+    #[error(transparent)]
+    Pcm(#[from] pcm::PcmError),
+    /// Sound of a wrong length for the resampler.
+    #[error(transparent)]
+    Resample(#[from] resample::ResampleError),
+}

@@ -1,0 +1,229 @@
+//! Opus in Ogg: hard constant bit rate, 20 ms packets, ten packets a page.
+//!
+//! The packets are canonical and shared by every rendition; pages are packed from them for each, since where
+//! pages begin depends on where a rendition does.
+
+use opus::{Application, Bitrate, Channels, Signal};
+
+use crate::grid::{PacketSizes, Paging, Rates, VirtualTotal};
+use crate::ogg::{self, PageHead};
+use crate::pcm::PcmError;
+use crate::{Codec, CodecError, Cut, Feed, Grid, Page, PcmSpec, Planar, SegmentEncoder, Sound};
+
+/// The rates that Opus takes as they are, in frames a second.
+pub const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+
+/// The bit rates on offer, in kbit/s.
+pub const BITRATES: [u32; 8] = [24, 32, 48, 64, 96, 128, 160, 192];
+
+/// The rate at which Ogg counts Opus samples, whatever the encoder was fed (RFC 7845, 4).
+const GRANULE_RATE: u32 = 48_000;
+/// The encoder's delay in samples at 48 kHz.
+const DELAY: u32 = 312;
+const PAGE_PACKETS: u64 = 10;
+const SEGMENT_PACKETS: u64 = 200;
+const PREROLL_PACKETS: u64 = 16;
+/// RFC 7845, 4.6: a decoder needs 80 ms to settle; twice that costs 160 ms of skipped sound and no more.
+const WARMUP_PACKETS: u64 = 8;
+/// 1 = all the effort that libopus knows; its default for music.
+const COMPLEXITY: i32 = 10;
+
+const VENDOR: &[u8] = b"tailcast";
+
+/// The rate that a recording is coded at: its own if Opus takes it, else 48 kHz.
+pub fn coded_rate(source: u32) -> u32 {
+    if RATES.contains(&source) { source } else { GRANULE_RATE }
+}
+
+/// Whether a recording is coded as speech: one channel, at most 16 kHz.
+pub fn is_voice(spec: PcmSpec, channels: u16) -> bool {
+    channels == 1 && coded_rate(spec.rate) <= 16_000
+}
+
+/// Opus at one bit rate.
+#[derive(Debug)]
+pub struct Opus {
+    feed: Feed,
+    kbps: u32,
+    signal: Signal,
+    grid: Grid,
+}
+
+impl Opus {
+    /// `kbps` is one of [`BITRATES`], `channels` 1 or 2.
+    ///
+    /// # Errors
+    /// When the recording's channels cannot be mixed to `channels`.
+    pub fn new(spec: PcmSpec, channels: u16, kbps: u32) -> Result<Self, PcmError> {
+        let rate = coded_rate(spec.rate);
+        let packet_len = packet_len(kbps);
+        let header_len = opus_head(1, 0, 0).len() + opus_tags().len() + 2 * (ogg::HEAD_LEN + 1);
+        let grid = Grid {
+            rates: Rates { source: spec.rate, coded: rate },
+            packet_frames: u64::from(rate / 50),
+            segment_packets: SEGMENT_PACKETS,
+            preroll_packets: PREROLL_PACKETS,
+            preroll_before_zero: false,
+            delay: u64::from(DELAY * (rate / 1000) / (GRANULE_RATE / 1000)),
+            lookahead: 0,
+            warmup_packets: WARMUP_PACKETS,
+            sizes: PacketSizes::constant(packet_len as u64),
+            paging: Some(Paging {
+                packets: PAGE_PACKETS,
+                head: ogg::HEAD_LEN as u64,
+                lacing: ogg::lacing_len(packet_len) as u64,
+            }),
+            header_len: header_len as u64,
+            virtual_total: VirtualTotal::Unknown,
+        };
+        // Never `Signal::Auto`: it lets the encoder change its mode by what it heard before, so that two
+        // encoders that meet at a seam might disagree.
+        let signal = if is_voice(spec, channels) { Signal::Voice } else { Signal::Music };
+        Ok(Self { feed: Feed::new(spec, channels, rate)?, kbps, signal, grid })
+    }
+
+    /// Coded frames as samples at 48 kHz.
+    fn granule(&self, coded_frames: u64) -> u64 {
+        coded_frames.saturating_mul(u64::from(GRANULE_RATE / self.grid.rates.coded.max(1)))
+    }
+
+    /// The stream's serial number. Any will do that another rendition is not likely to have: players chain
+    /// streams by it.
+    fn serial(&self, cut: &Cut) -> u32 {
+        const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+        let mut digest = CRC.digest();
+        digest.update(self.id().as_bytes());
+        digest.update(&cut.start().to_le_bytes());
+        digest.finalize()
+    }
+
+    fn packet_len(&self) -> usize {
+        packet_len(self.kbps)
+    }
+}
+
+/// Bytes of a packet of 20 ms.
+fn packet_len(kbps: u32) -> usize {
+    usize::try_from(kbps * 1000 / 400).unwrap_or(0)
+}
+
+/// The identification header (RFC 7845, 5.1).
+fn opus_head(channels: u8, pre_skip: u16, rate: u32) -> Vec<u8> {
+    let mut head = b"OpusHead\x01".to_vec();
+    head.push(channels);
+    head.extend(pre_skip.to_le_bytes());
+    head.extend(rate.to_le_bytes());
+    head.extend([0; 3]); // no gain, channel mapping family 0
+    head
+}
+
+/// The comment header (RFC 7845, 5.2): a vendor, no comments.
+fn opus_tags() -> Vec<u8> {
+    let mut tags = b"OpusTags".to_vec();
+    tags.extend(u32::try_from(VENDOR.len()).unwrap_or(0).to_le_bytes());
+    tags.extend(VENDOR);
+    tags.extend([0; 4]);
+    tags
+}
+
+impl Codec for Opus {
+    fn id(&self) -> String {
+        format!("opus-{}-{}-{}", self.feed.spec(), self.feed.channels(), self.kbps)
+    }
+
+    fn media_type(&self) -> &'static str {
+        "audio/ogg; codecs=opus"
+    }
+
+    fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    fn header(&self, cut: &Cut, _frames: Option<u64>) -> Vec<u8> {
+        let channels = u8::try_from(self.feed.channels()).unwrap_or(2);
+        // At most 312 + 9 * 960.
+        let pre_skip = u16::try_from(self.granule(cut.skip())).unwrap_or(u16::MAX);
+        let head = opus_head(channels, pre_skip, self.grid.rates.source);
+        let tags = opus_tags();
+        let serial = self.serial(cut);
+        let mut out = Vec::new();
+        ogg::write_page(
+            PageHead { flags: ogg::FIRST, granule: 0, serial, sequence: 0 },
+            head.len(),
+            &head,
+            &mut out,
+        );
+        ogg::write_page(PageHead { flags: 0, granule: 0, serial, sequence: 1 }, tags.len(), &tags, &mut out);
+        out
+    }
+
+    fn encoder(&self, _segment: u64) -> Result<Box<dyn SegmentEncoder>, CodecError> {
+        let channels = if self.feed.channels() == 1 { Channels::Mono } else { Channels::Stereo };
+        let mut encoder =
+            opus::Encoder::new(self.grid.rates.coded, channels, Application::Audio).map_err(failed)?;
+        encoder.set_vbr(false).map_err(failed)?;
+        let bits = i32::try_from(self.kbps * 1000).unwrap_or(i32::MAX);
+        encoder.set_bitrate(Bitrate::Bits(bits)).map_err(failed)?;
+        encoder.set_complexity(COMPLEXITY).map_err(failed)?;
+        encoder.set_signal(self.signal).map_err(failed)?;
+        Ok(Box::new(OpusEncoder {
+            encoder,
+            packet_frames: usize::try_from(self.grid.packet_frames).unwrap_or(0),
+            packet: vec![0; self.packet_len()],
+            planar: Planar::new(),
+            interleaved: Vec::new(),
+        }))
+    }
+
+    fn page(&self, page: &Page<'_>, out: &mut Vec<u8>) {
+        let packets = page.number * PAGE_PACKETS + (page.packets.len() / self.packet_len()) as u64;
+        let (flags, granule) = match page.last {
+            None => (0, self.granule(packets * self.grid.packet_frames)),
+            Some(frames) => (ogg::LAST, self.granule(page.cut.skip().saturating_add(frames))),
+        };
+        // Two header pages come first. A stream of 2^32 pages lasts 27 years.
+        let sequence = u32::try_from(page.number.saturating_add(2)).unwrap_or(u32::MAX);
+        let head = PageHead { flags, granule, serial: self.serial(page.cut), sequence };
+        ogg::write_page(head, self.packet_len(), page.packets, out);
+    }
+}
+
+fn failed(error: opus::Error) -> CodecError {
+    CodecError::Library { library: "libopus", what: error.to_string() }
+}
+
+struct OpusEncoder {
+    encoder: opus::Encoder,
+    packet_frames: usize,
+    packet: Vec<u8>,
+    planar: Planar,
+    interleaved: Vec<f32>,
+}
+
+impl SegmentEncoder for OpusEncoder {
+    fn encode(&mut self, sound: Sound<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        self.planar.iter_mut().for_each(Vec::clear);
+        sound.planar(&mut self.planar)?;
+        interleave(&self.planar, &mut self.interleaved);
+        for frames in self.interleaved.chunks_exact(self.packet_frames * self.planar.len().max(1)) {
+            // With a buffer of just the packet's size a packet can only be too short, which the coder's
+            // check of the sizes finds.
+            let given = self.encoder.encode_float(frames, &mut self.packet).map_err(failed)?;
+            out.extend(self.packet.iter().take(given));
+        }
+        Ok(())
+    }
+}
+
+fn interleave(planar: &Planar, out: &mut Vec<f32>) {
+    out.clear();
+    match planar.as_slice() {
+        [left, right] => out.extend(left.iter().zip(right).flat_map(|(l, r)| [*l, *r])),
+        [one] => out.extend_from_slice(one),
+        _ => {}
+    }
+}
