@@ -1,0 +1,381 @@
+//! The bytes of a rendition from one place to another, as a stream: header, packets or pages, trailer.
+//!
+//! Nothing is decided here. What a body has to give was said in its headers; it gives exactly that, waiting
+//! at the live edge if it must, or it breaks off with an error, which HTTP shows to the client as a broken
+//! body. It is never more than a few segments ahead of what was taken from it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tailcast_codecs::{Page, Sound};
+use tokio::sync::watch;
+
+use crate::recording::{Extent, RecordingError, State};
+use crate::rendition::{Finished, Rendition, Shape};
+use crate::segments::segment::{Found, SegmentReader};
+use crate::segments::{SegmentError, Segments};
+
+/// Why a body breaks off.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BodyError {
+    /// A segment cannot be had, most often because the recording is lost.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// The recording is lost.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// The recording ended before the bytes that were promised, or another invariant does not hold.
+    #[error("{promised} bytes were promised, {given} could be given")]
+    Short {
+        /// By the headers.
+        promised: u64,
+        /// Before it broke off.
+        given: u64,
+    },
+}
+
+/// How far a body goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Exactly up to this byte (exclusive): its length was promised.
+    Byte(u64),
+    /// To the recording's end, but at most to this byte if there is one.
+    End(Option<u64>),
+}
+
+/// Bytes read from a file at once where there is nothing to code.
+const COPY_BYTES: u64 = 128 * 1024;
+
+/// Reads a rendition.
+pub struct BodyReader {
+    rendition: Arc<Rendition>,
+    segments: Arc<Segments>,
+    extent: watch::Receiver<Extent>,
+    /// Turns true when the server is to stop; a body that follows a recording then ends.
+    stop: watch::Receiver<bool>,
+    position: u64,
+    until: Until,
+    started_at: u64,
+    /// Known from the first if the rendition is finished, else when the recording ends.
+    finished: Option<Finished>,
+    held: VecDeque<(u64, SegmentReader)>,
+    /// Segments read to their end, by which reading ahead warms up: who only wants a few bytes should not
+    /// have whole segments coded after them.
+    consumed: usize,
+    /// Packets gathered for the next pages.
+    gathered: Vec<u8>,
+}
+
+/// What a step of reading came to.
+enum Step {
+    Bytes(Bytes),
+    /// The recording has ended; its rendition's length is known now.
+    Ended,
+    /// The server stops.
+    Stop,
+}
+
+impl BodyReader {
+    /// From byte `from` of a rendition on. `extent` tells how far its recording goes and is what the decision
+    /// about the answer was made on; `finished` is set if the rendition was finished then.
+    pub fn new(
+        rendition: Arc<Rendition>,
+        segments: Arc<Segments>,
+        extent: watch::Receiver<Extent>,
+        stop: watch::Receiver<bool>,
+        finished: Option<Finished>,
+        (from, until): (u64, Until),
+    ) -> Self {
+        Self {
+            rendition,
+            segments,
+            extent,
+            stop,
+            position: from,
+            until,
+            started_at: from,
+            finished,
+            held: VecDeque::new(),
+            consumed: 0,
+            gathered: Vec::new(),
+        }
+    }
+
+    /// The bytes as a stream that ends after the first error.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, BodyError>> {
+        stream::try_unfold(self, async |mut reader| {
+            let bytes = reader.next().await?;
+            Ok(bytes.map(|bytes| (bytes, reader)))
+        })
+    }
+
+    /// The next bytes, or `None` at the end.
+    ///
+    /// # Errors
+    /// When what was promised cannot be given.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        loop {
+            let limit = self.limit();
+            if self.position >= limit {
+                return self.end();
+            }
+            let mut bytes = match self.step().await? {
+                Step::Bytes(bytes) => bytes,
+                Step::Ended => continue,
+                Step::Stop => return self.end(),
+            };
+            bytes.truncate(usize::try_from(limit - self.position).unwrap_or(usize::MAX));
+            self.position += bytes.len() as u64;
+            return Ok(Some(bytes));
+        }
+    }
+
+    /// The byte at which to stop, as far as it is known.
+    fn limit(&self) -> u64 {
+        let len = self.finished.map_or(u64::MAX, |finished| finished.len);
+        match self.until {
+            Until::Byte(byte) => byte.min(len),
+            Until::End(most) => most.unwrap_or(u64::MAX).min(len),
+        }
+    }
+
+    /// An end is in order if it is where the headers said it would be, or they did not say.
+    fn end(&self) -> Result<Option<Bytes>, BodyError> {
+        match self.until {
+            Until::Byte(byte) if self.position != byte => Err(BodyError::Short {
+                promised: byte.saturating_sub(self.started_at),
+                given: self.position - self.started_at,
+            }),
+            _ => Ok(None),
+        }
+    }
+
+    async fn step(&mut self) -> Result<Step, BodyError> {
+        let header_len = self.rendition.cut().grid().header_len;
+        if self.position < header_len {
+            let header = Bytes::from(self.rendition.header(self.finished.map(|finished| finished.frames)));
+            let from = usize::try_from(self.position).unwrap_or(usize::MAX);
+            return Ok(Step::Bytes(header.slice(from.min(header.len())..)));
+        }
+        if let Some(trailer) = self.trailer() {
+            return Ok(Step::Bytes(trailer));
+        }
+        if self.rendition.codec().stateless() {
+            self.copy().await
+        } else if self.rendition.cut().grid().paging.is_some() {
+            self.pages().await
+        } else {
+            self.packets().await
+        }
+    }
+
+    /// What is left behind the last packet, if the position is there.
+    fn trailer(&self) -> Option<Bytes> {
+        let finished = self.finished?;
+        let cut = self.rendition.cut();
+        let packets = cut.packets(finished.frames);
+        let past = usize::try_from(self.position.checked_sub(cut.len(packets))?).ok()?;
+        let trailer = Bytes::from_static(self.rendition.codec().trailer(cut, packets));
+        Some(trailer.slice(past.min(trailer.len())..))
+    }
+
+    /// Packets that stand one after another: bytes of the rendition are bytes of its segments.
+    async fn packets(&mut self) -> Result<Step, BodyError> {
+        let cut = *self.rendition.cut();
+        let origin = cut.grid().offset(cut.first_packet());
+        let found = self.canonical(origin + self.position - cut.grid().header_len).await?;
+        Ok(match found {
+            Some(Found::Bytes(bytes)) => Step::Bytes(bytes),
+            Some(Found::Ended) => self.learn_of_the_end(),
+            None => Step::Stop,
+        })
+    }
+
+    /// Pages, made of as many packets as are there, but of one page at least.
+    async fn pages(&mut self) -> Result<Step, BodyError> {
+        let cut = *self.rendition.cut();
+        let grid = cut.grid();
+        let packet_len = grid.sizes.base;
+        let first = cut.packet_at_byte(self.position);
+        let page_packets = grid.paging.map_or(1, |paging| paging.packets);
+        loop {
+            let packets = self.gathered.len() as u64 / packet_len;
+            let last = self.finished.map(|finished| cut.packets(finished.frames));
+            if packets >= page_packets || last.is_some_and(|last| first + packets >= last) {
+                break;
+            }
+            let offset = grid.offset(cut.first_packet() + first) + self.gathered.len() as u64;
+            match self.canonical(offset).await? {
+                Some(Found::Bytes(bytes)) => self.gather(first, &bytes),
+                Some(Found::Ended) => drop(self.learn_of_the_end()),
+                None => return Ok(Step::Stop),
+            }
+        }
+        let at = cut.byte_of_packet(first);
+        let pages = self.take_pages(first / page_packets);
+        let from = usize::try_from(self.position - at).unwrap_or(usize::MAX);
+        Ok(Step::Bytes(pages.slice(from.min(pages.len())..)))
+    }
+
+    /// Takes packets, though none behind the rendition's last.
+    fn gather(&mut self, first: u64, bytes: &[u8]) {
+        let cut = self.rendition.cut();
+        let most = self.finished.map_or(u64::MAX, |finished| {
+            (cut.packets(finished.frames) - first).saturating_mul(cut.grid().sizes.base)
+        });
+        let room = usize::try_from(most.saturating_sub(self.gathered.len() as u64)).unwrap_or(usize::MAX);
+        self.gathered.extend(bytes.iter().take(room));
+    }
+
+    /// Makes pages of the packets gathered, from page `number` on. What does not fill a page is kept for the
+    /// next time, when the position will be at that page's start.
+    fn take_pages(&mut self, mut number: u64) -> Bytes {
+        let cut = *self.rendition.cut();
+        let page_packets = cut.grid().paging.map_or(1, |paging| paging.packets);
+        let len_of = |packets: u64| usize::try_from(packets * cut.grid().sizes.base).unwrap_or(usize::MAX);
+        let end = self.finished.map(|finished| (cut.packets(finished.frames), finished.frames));
+        let mut out = Vec::new();
+        let mut used = 0;
+        for packets in self.gathered.chunks(len_of(page_packets)) {
+            let begun = number * page_packets;
+            let last = end.filter(|(end, _)| begun + page_packets >= *end);
+            let full = last.map_or(page_packets, |(end, _)| end - begun);
+            if packets.len() < len_of(full) {
+                break;
+            }
+            let last = last.map(|(_, frames)| frames);
+            self.rendition.codec().page(&Page { cut: &cut, number, packets, last }, &mut out);
+            used += packets.len();
+            number += 1;
+        }
+        self.gathered.drain(..used);
+        Bytes::from(out)
+    }
+
+    /// Bytes of the canonical packets from `offset` on; `None` if the server stops.
+    async fn canonical(&mut self, offset: u64) -> Result<Option<Found>, BodyError> {
+        let grid = *self.rendition.cut().grid();
+        let number = offset / grid.segment_len();
+        self.hold(number);
+        let following = self.finished.is_none();
+        let Some((_, reader)) = self.held.front_mut() else { return Err(SegmentError::Gone.into()) };
+        let within = offset % grid.segment_len();
+        let found = tokio::select! {
+            found = reader.read(within) => found?,
+            () = stopped(&mut self.stop), if following => return Ok(None),
+        };
+        if matches!(found, Found::Ended) {
+            self.held.clear();
+        }
+        Ok(Some(found))
+    }
+
+    /// Holds the segment `number` and a few after it, and lets go of those before.
+    fn hold(&mut self, number: u64) {
+        while self.held.front().is_some_and(|(held, _)| *held != number) {
+            self.held.pop_front();
+            self.consumed += 1;
+        }
+        let ahead = (self.consumed + 1).min(self.segments.threads() + 1) as u64;
+        let extent = self.extent.borrow().clone();
+        for next in number..=number + ahead {
+            let held = self.held.back().is_some_and(|(held, _)| *held >= next);
+            if held {
+                continue;
+            }
+            if next > number && !self.is_wanted(next, &extent) {
+                break;
+            }
+            let reader = self.segments.open(self.rendition.track(), next, &extent);
+            self.held.push_back((next, reader));
+        }
+    }
+
+    /// Whether a segment further on is worth coding now: it is before the body's end, and its sound is there.
+    fn is_wanted(&self, number: u64, extent: &Extent) -> bool {
+        let cut = self.rendition.cut();
+        let grid = cut.grid();
+        let first = number.saturating_mul(grid.segment_packets);
+        let limit = self.limit();
+        let ends = if limit == u64::MAX { u64::MAX } else { cut.first_packet() + cut.packet_at_byte(limit) };
+        let ready = self.rendition.codec().feed().ready(extent.frames);
+        let there = !extent.is_growing() || grid.codable(ready) >= first + grid.segment_packets;
+        first <= ends && there
+    }
+
+    /// Bytes of packets that are nothing but their frames rewritten, straight from the file.
+    async fn copy(&mut self) -> Result<Step, BodyError> {
+        loop {
+            let extent = self.extent.borrow_and_update().clone();
+            if let State::Lost(error) = extent.state {
+                return Err(error.into());
+            }
+            if self.finished.is_none() && *self.stop.borrow() {
+                return Ok(Step::Stop);
+            }
+            let cut = *self.rendition.cut();
+            let packet_len = cut.grid().sizes.base.max(1);
+            let first = cut.packet_at_byte(self.position);
+            let there = match self.finished {
+                Some(finished) => cut.packets(finished.frames),
+                None => cut.codable(extent.frames),
+            };
+            if there > first {
+                let last_wanted = self.limit().saturating_sub(cut.grid().header_len).div_ceil(packet_len);
+                let most = first + (COPY_BYTES / packet_len).max(1);
+                return self.copy_packets(first, there.min(last_wanted).min(most)).await;
+            }
+            if self.finished.is_none() && !extent.is_growing() {
+                return Ok(self.learn_of_the_end());
+            }
+            tokio::select! {
+                changed = self.extent.changed() => if changed.is_err() { return Err(SegmentError::Gone.into()) },
+                () = stopped(&mut self.stop) => return Ok(Step::Stop),
+            }
+        }
+    }
+
+    async fn copy_packets(&self, first: u64, end: u64) -> Result<Step, BodyError> {
+        let rendition = Arc::clone(&self.rendition);
+        let cut = *rendition.cut();
+        let frames = cut.first_packet() + first..cut.first_packet() + end;
+        let work = move || {
+            let mut pcm = Vec::new();
+            rendition.recording().read(frames.clone(), &mut pcm)?;
+            let codec = rendition.codec();
+            let signed = |frame: u64| i64::try_from(frame).unwrap_or(i64::MAX);
+            let coded = signed(frames.start)..signed(frames.end);
+            let mut out = Vec::with_capacity(pcm.len());
+            codec
+                .encoder(0)
+                .and_then(|mut encoder| {
+                    encoder.encode(Sound { feed: codec.feed(), source: &pcm, coded }, &mut out)
+                })
+                .map_err(|error| SegmentError::Codec(Arc::new(error)))?;
+            Ok(Bytes::from(out))
+        };
+        let bytes: Result<Bytes, BodyError> =
+            tokio::task::spawn_blocking(work).await.unwrap_or(Err(SegmentError::Gone.into()));
+        let skip = usize::try_from(self.position - cut.byte_of_packet(first)).unwrap_or(usize::MAX);
+        Ok(Step::Bytes(bytes.map(|bytes| bytes.slice(skip.min(bytes.len())..))?))
+    }
+
+    /// The recording has ended, so the rendition's length is known. (If it has gone on since, the next
+    /// segment is asked for with more sound, and followed on.)
+    fn learn_of_the_end(&mut self) -> Step {
+        let extent = self.extent.borrow_and_update().clone();
+        if let Shape::Finished(finished) = self.rendition.shape(&extent) {
+            self.finished = Some(finished);
+        }
+        Step::Ended
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone stops nothing.
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

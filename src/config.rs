@@ -1,0 +1,386 @@
+//! Settings: from the command line, else the environment, else a TOML file, else the default; checked once.
+//!
+//! Each is taken as text together with where it was written, so that every error can say which option, by the
+//! name its author used, has which wrong value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
+use tailcast_codecs::PcmSpec;
+
+use crate::time;
+
+/// Everything that `tailcast serve` can be told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder of recordings.
+    pub root: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// What a raw recording without a sidecar is.
+    pub pcm: PcmSpec,
+    /// How long a recording may stand still before it counts as ended.
+    pub growth_timeout: Duration,
+    /// Bytes of coded segments that are kept.
+    pub cache: u64,
+    /// Encoders at a time.
+    pub threads: usize,
+    /// How long bodies may take to end after a signal to stop.
+    pub shutdown_timeout: Duration,
+    /// What is logged, as a filter of `tracing`.
+    pub log: String,
+}
+
+/// One option: its name, what stands for its value in the help, its default, and what it is.
+struct Setting {
+    name: &'static str,
+    value: &'static str,
+    default: Option<&'static str>,
+    help: &'static str,
+}
+
+const SETTINGS: [Setting; 8] = [
+    Setting { name: "root", value: "DIR", default: None, help: "The folder of recordings" },
+    Setting {
+        name: "listen",
+        value: "ADDRESS",
+        default: Some("127.0.0.1:8000"),
+        help: "Where to listen, address and port",
+    },
+    Setting {
+        name: "pcm",
+        value: "FORMAT:RATE:CHANNELS",
+        default: Some("s16le:48000:2"),
+        help: "What a raw recording is that has no sidecar to say so",
+    },
+    Setting {
+        name: "growth-timeout",
+        value: "TIME",
+        default: Some("10"),
+        help: "How long a recording may stand still before it counts as ended (seconds, or with a unit)",
+    },
+    Setting {
+        name: "cache",
+        value: "SIZE",
+        default: Some("256MiB"),
+        help: "How much coded sound to keep in memory (bytes, or with KiB, MiB, GiB)",
+    },
+    Setting {
+        name: "threads",
+        value: "N",
+        default: None,
+        help: "Encoders at a time [default: one for each core]",
+    },
+    Setting {
+        name: "shutdown-timeout",
+        value: "TIME",
+        default: Some("5"),
+        help: "How long answers may take to end after a signal to stop (seconds, or with a unit)",
+    },
+    Setting {
+        name: "log",
+        value: "FILTER",
+        default: Some("info"),
+        help: "What to log: error, warn, info, debug, trace, or a filter such as `tailcast=debug`",
+    },
+];
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Its value is wrong.
+    #[error("{origin}: {why}")]
+    Value {
+        /// The option by the name it was given under.
+        origin: Origin,
+        /// What is wrong, with the value.
+        why: String,
+    },
+    /// It has no default and was not given.
+    #[error("--{0} is missing (or {env}, or `{0}` in the file of --config)", env = environment_name(.0))]
+    Missing(&'static str),
+    /// The file of settings cannot be used.
+    #[error("--config {path}: {why}", path = .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// As an option.
+    CommandLine(&'static str),
+    /// In a variable.
+    Environment(&'static str),
+    /// Under a key of the file.
+    File(&'static str, PathBuf),
+    /// Nowhere.
+    Default(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine(name) | Self::Default(name) => write!(f, "--{name}"),
+            Self::Environment(name) => f.write_str(&environment_name(name)),
+            Self::File(name, path) => write!(f, "`{name}` in {}", path.display()),
+        }
+    }
+}
+
+fn environment_name(name: &str) -> String {
+    format!("TAILCAST_{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The options, for a command line.
+pub fn arguments(command: Command) -> Command {
+    let config =
+        Arg::new("config").long("config").value_name("FILE").env("TAILCAST_CONFIG").help(
+            "A TOML file with any of these options as its keys (docs/tailcast.toml is one, with comments)",
+        );
+    SETTINGS.iter().fold(command.arg(config), |command, setting| {
+        let default = setting.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
+        command.arg(
+            Arg::new(setting.name)
+                .long(setting.name)
+                .value_name(setting.value)
+                .env(environment_name(setting.name))
+                .help(format!("{}{default}", setting.help)),
+        )
+    })
+}
+
+/// Reads the settings.
+///
+/// # Errors
+/// When one of them is missing or wrong.
+pub fn read(matches: &ArgMatches) -> Result<Config, ConfigError> {
+    let file = match matches.get_one::<String>("config") {
+        Some(path) => read_file(Path::new(path))?,
+        None => File { path: PathBuf::new(), values: BTreeMap::new() },
+    };
+    Settings { matches: Some(matches), file }.config()
+}
+
+struct File {
+    path: PathBuf,
+    values: BTreeMap<String, String>,
+}
+
+fn read_file(path: &Path) -> Result<File, ConfigError> {
+    let wrong = |why: String| ConfigError::File { path: path.to_owned(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let table: toml::Table =
+        toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))?;
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        if !SETTINGS.iter().any(|setting| setting.name == key) {
+            let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+            return Err(wrong(format!("unknown option `{key}` (known: {})", known.join(", "))));
+        }
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(number) => number.to_string(),
+            other => return Err(wrong(format!("`{key}` is a {}, not text or a number", other.type_str()))),
+        };
+        values.insert(key, value);
+    }
+    Ok(File { path: path.to_owned(), values })
+}
+
+/// The values as they were written, each with its origin.
+struct Settings<'a> {
+    matches: Option<&'a ArgMatches>,
+    file: File,
+}
+
+impl Settings<'_> {
+    fn find(&self, name: &'static str) -> Option<(Origin, String)> {
+        if let Some(matches) = self.matches
+            && let Some(value) = matches.get_one::<String>(name)
+        {
+            let origin = match matches.value_source(name) {
+                Some(ValueSource::EnvVariable) => Origin::Environment(name),
+                _ => Origin::CommandLine(name),
+            };
+            return Some((origin, value.clone()));
+        }
+        if let Some(value) = self.file.values.get(name) {
+            return Some((Origin::File(name, self.file.path.clone()), value.clone()));
+        }
+        let default = SETTINGS.iter().find(|setting| setting.name == name)?.default?;
+        Some((Origin::Default(name), default.to_owned()))
+    }
+
+    /// A value, taken by `parse`, whose error says what is wrong with it.
+    fn get<T, E: fmt::Display>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<T, ConfigError> {
+        let (origin, value) = self.find(name).ok_or(ConfigError::Missing(name))?;
+        parse(&value).map_err(|error| ConfigError::Value { origin, why: error.to_string() })
+    }
+
+    fn config(&self) -> Result<Config, ConfigError> {
+        let threads = match self.find("threads") {
+            Some(_) => self.get("threads", count)?,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        Ok(Config {
+            root: self.get("root", folder)?,
+            listen: self.get("listen", address)?,
+            pcm: self.get("pcm", |text| text.parse::<PcmSpec>())?,
+            growth_timeout: self.get("growth-timeout", time::duration)?,
+            cache: self.get("cache", size)?,
+            threads,
+            shutdown_timeout: self.get("shutdown-timeout", time::duration)?,
+            log: self.get("log", filter)?,
+        })
+    }
+}
+
+impl Config {
+    /// The defaults, for a folder.
+    ///
+    /// # Errors
+    /// When `root` is not a folder.
+    pub fn for_root(root: &Path) -> Result<Self, ConfigError> {
+        let values = BTreeMap::from([("root".to_owned(), root.display().to_string())]);
+        Settings { matches: None, file: File { path: PathBuf::new(), values } }.config()
+    }
+}
+
+fn folder(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => Ok(path),
+        Ok(_) => Err(format!("`{text}` is not a folder")),
+        Err(error) => Err(format!("`{text}`: {error}")),
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not an address with a port, such as 127.0.0.1:8000 or [::]:8000"))
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=1024) => Ok(count),
+        _ => Err(format!("`{text}` is not a number from 1 to 1024")),
+    }
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    match text.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("`{text}` is not a filter: {error}")),
+    }
+}
+
+/// Bytes: a number, or one with KiB, MiB, GiB (KB, MB, GB and K, M, G are taken for the same).
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a size, such as 268435456, 256MiB or 1GiB");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = text.get(digits.len()..).unwrap_or_default().trim().to_ascii_lowercase();
+    let shift = match unit.as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_arguments(arguments_given: &[&str]) -> Result<Config, ConfigError> {
+        let command = arguments(Command::new("serve"));
+        read(&command.try_get_matches_from(arguments_given).unwrap())
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("256MiB"), Ok(256 << 20));
+        assert_eq!(size("1 GiB"), Ok(1 << 30));
+        assert_eq!(size("4096"), Ok(4096));
+        for wrong in ["", "MiB", "-1", "1.5MiB", "1XiB", "99999999999GiB"] {
+            assert!(size(wrong).unwrap_err().contains(wrong));
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_option() {
+        for (name, value) in [
+            ("listen", "localhost"),
+            ("pcm", "s17le:48000:2"),
+            ("growth-timeout", "soon"),
+            ("cache", "much"),
+            ("threads", "0"),
+            ("root", "/nonexistent"),
+        ] {
+            let root = if name == "root" { value } else { "/" };
+            let mut given = vec!["serve".to_owned(), "--root".to_owned(), root.to_owned()];
+            if name != "root" {
+                given.extend([format!("--{name}"), value.to_owned()]);
+            }
+            let given: Vec<&str> = given.iter().map(String::as_str).collect();
+            let error = from_arguments(&given).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--{name}: ")) && error.contains(value), "{error}");
+        }
+        assert!(from_arguments(&["serve"]).unwrap_err().to_string().contains("--root"));
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file_and_the_file_before_the_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("t.toml");
+        std::fs::write(&file, "root = '/'\ncache = '1MiB'\ngrowth-timeout = 3\n").unwrap();
+        let file = file.display().to_string();
+        let config = from_arguments(&["serve", "--config", &file, "--cache", "2MiB"]).unwrap();
+        assert_eq!((config.cache, config.growth_timeout), (2 << 20, Duration::from_secs(3)));
+        assert_eq!(config.listen, "127.0.0.1:8000".parse().unwrap());
+
+        for (text, named) in [("cash = 1", "cash"), ("cache = true", "cache"), ("root = ", "root")] {
+            std::fs::write(&file, text).unwrap();
+            assert!(from_arguments(&["serve", "--config", &file]).unwrap_err().to_string().contains(named));
+        }
+        std::fs::write(&file, "root = '/'\nthreads = 'x'").unwrap();
+        let error = from_arguments(&["serve", "--config", &file]).unwrap_err().to_string();
+        assert!(error.contains("`threads` in") && error.contains("`x`"), "{error}");
+    }
+
+    #[test]
+    fn the_commented_file_in_the_docs_is_complete_and_valid() {
+        let text = include_str!("../docs/tailcast.toml");
+        let uncommented: String = text
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => rest,
+                _ => line,
+            })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let table: toml::Table = toml::from_str(&uncommented).unwrap();
+        let mut keys: Vec<&str> = table.keys().map(String::as_str).collect();
+        let mut names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+        keys.sort_unstable();
+        names.sort_unstable();
+        assert_eq!(keys, names);
+    }
+}

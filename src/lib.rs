@@ -1,0 +1,188 @@
+//! tailcast serves a recording **while it grows**: a recorder appends PCM to a file, and anyone listens from
+//! any second of it, in WAV, MP3 or Opus, with byte ranges that map to time by arithmetic.
+//!
+//! # The one idea
+//!
+//! The coded stream is deterministic and randomly accessible. Packets have a size that is known beforehand,
+//! and come in segments that are each coded by a fresh encoder after a short preroll, so that bytes are a
+//! pure function of the sound. See [`tailcast_codecs`] for that, `docs/design.md` for why, and
+//! `docs/glossary.md` for the words.
+//!
+//! # The way of a request
+//!
+//! ```text
+//! GET /audio/show.mp3?pos=25   Range: bytes=1000-
+//!   routes::audio    parse the path and the query        -> which recording, which rendition
+//!   recording        open it, look at its length         -> frames so far, growing or ended
+//!   rendition        header and grid                     -> length, ETag, media type
+//!   http             conditions and ranges               -> status, headers, bytes
+//!   body             header, packets or pages, trailer   -> waiting at the live edge
+//!   segments         get a segment, or have it coded     -> bytes as they are coded
+//! ```
+//!
+//! # The rooms
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`config`] | settings from flags, environment and file |
+//! | [`error`] | problem documents |
+//! | [`time`] | positions and lengths in time, exactly |
+//! | [`recording`] | the catalogue, a growing file, its end, its watch |
+//! | [`rendition`] | a recording in one format as a space of bytes |
+//! | [`segments`] | segments: coded once, shared, bounded |
+//! | [`body`] | the stream of a response |
+//! | [`http`] | decisions about conditions and ranges, without a socket |
+//! | [`routes`] | the endpoints |
+//! | [`encode`], [`demo`] | the other two commands |
+//!
+//! [`Server`] puts them together.
+
+pub mod body;
+pub mod config;
+pub mod demo;
+pub mod encode;
+pub mod error;
+pub mod http;
+pub mod recording;
+pub mod rendition;
+pub mod routes;
+pub mod segments;
+pub mod time;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use config::Config;
+use recording::Catalogue;
+use routes::App;
+use segments::Segments;
+
+/// A server that listens and does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: App,
+    stop: watch::Sender<bool>,
+    shutdown_timeout: Duration,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The folder cannot be opened.
+    #[error("--root {path}: {error}")]
+    Root {
+        /// The folder.
+        path: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("--listen {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The encoders' threads cannot be started.
+    #[error("--threads {threads}: {error}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl Server {
+    /// Opens the folder and the socket. From then on clients can connect; they are answered by [`run`](Self::run).
+    ///
+    /// # Errors
+    /// When one of them cannot be opened.
+    pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let catalogue = Catalogue::open(&config.root, config.pcm, config.growth_timeout)
+            .map_err(|error| StartError::Root { path: config.root.display().to_string(), error })?;
+        let segments = Segments::new(config.threads, config.cache)
+            .map_err(|error| StartError::Threads { threads: config.threads, error })?;
+        let refused = |error| StartError::Listen { address: config.listen, error };
+        let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let (stop, stopping) = watch::channel(false);
+        let app = App { catalogue, segments, stop: stopping, panics: Arc::new(AtomicU64::new(0)) };
+        Ok(Self { listener, address, app, stop, shutdown_timeout: config.shutdown_timeout })
+    }
+
+    /// The address that is listened on, with the port that was given if 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The segments, for their counters.
+    pub fn segments(&self) -> &Arc<Segments> {
+        &self.app.segments
+    }
+
+    /// Handlers that panicked so far, for a test that it stays zero.
+    pub fn panics(&self) -> impl Fn() -> u64 + use<> {
+        let panics = Arc::clone(&self.app.panics);
+        move || panics.load(Ordering::Relaxed)
+    }
+
+    /// Answers requests until `shutdown`. Then no new ones are taken, bodies that follow a recording end in
+    /// order, and the others have the shutdown timeout to get to their end.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let stop = self.stop;
+        let mut stopping = self.app.stop.clone();
+        let signal = async move {
+            shutdown.await;
+            tracing::info!("stopping");
+            stop.send_replace(true);
+        };
+        // What a live listener gets are small writes, each worth sending at once.
+        let listener = self.listener.tap_io(|socket| drop(socket.set_nodelay(true)));
+        let served = axum::serve(listener, routes::router(self.app)).with_graceful_shutdown(signal);
+        let overdue = async {
+            // An error means that the signal came and went.
+            let _ = stopping.wait_for(|stop| *stop).await;
+            tokio::time::sleep(self.shutdown_timeout).await;
+        };
+        tokio::select! {
+            result = served.into_future() => result,
+            () = overdue => {
+                tracing::warn!("some answers were not finished in time");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Waits for a signal to stop: Ctrl-C, SIGTERM, or the terminal's end.
+pub async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = async |kind: SignalKind| match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be received");
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::hangup()) => {}
+    }
+}

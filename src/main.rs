@@ -1,0 +1,78 @@
+//! The command line of tailcast: `serve`, `encode`, `demo`.
+
+use std::error::Error;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command};
+use tailcast::config::{self, Config};
+use tailcast::{Server, demo, encode, stop_signal};
+use tokio::runtime::Runtime;
+
+fn command() -> Command {
+    let serve = Command::new("serve").about("Serve a folder of recordings");
+    let demo = Command::new("demo")
+        .about("Make a recording that grows, and serve it: something to listen to at once")
+        .arg(
+            Arg::new("listen")
+                .long("listen")
+                .value_name("ADDRESS")
+                .default_value("127.0.0.1:8000")
+                .help("Where to listen, address and port"),
+        );
+    Command::new("tailcast")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Hear a recording while it is still being made")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(config::arguments(serve))
+        .subcommand(encode::arguments(Command::new("encode")))
+        .subcommand(demo)
+}
+
+fn main() -> ExitCode {
+    let matches = command().get_matches();
+    let result = match matches.subcommand() {
+        Some(("serve", matches)) => serve(matches),
+        Some(("encode", matches)) => encode::run(matches).map_err(Into::into),
+        Some(("demo", matches)) => run_demo(matches),
+        _ => Ok(()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tailcast: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr(filter: &str) {
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+fn serve(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
+    let config = config::read(matches)?;
+    log_to_stderr(&config.log);
+    Runtime::new()?.block_on(async {
+        let server = Server::bind(&config).await?;
+        announce(&config, &server);
+        Ok(server.run(stop_signal()).await?)
+    })
+}
+
+fn announce(config: &Config, server: &Server) {
+    let root = config.root.display();
+    tracing::info!("serving {root} on http://{}/", server.address());
+}
+
+fn run_demo(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
+    log_to_stderr("warn");
+    let listen = matches.get_one::<String>("listen").map_or("", String::as_str);
+    let listen = listen.parse().map_err(|_| format!("--listen: `{listen}` is not an address with a port"))?;
+    Ok(Runtime::new()?.block_on(demo::run(listen, stop_signal()))?)
+}

@@ -1,0 +1,295 @@
+//! The catalogue of a folder: names -> recordings, and what is in it.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
+use tailcast_codecs::pcm::Endian;
+use tailcast_codecs::{PcmSpec, SampleFormat};
+use tokio::sync::watch;
+
+use super::file::{Extent, Layout, Opened, Recording, read_prefix};
+use super::follow::{self, Notifier};
+use super::riff::{self, Riff};
+use super::sidecar::Sidecar;
+use super::{RecordingError, RecordingName};
+
+/// Endings of files that are recordings, in the order in which they are looked for. The last is a file
+/// without an extension.
+const ENDINGS: [&str; 4] = [".pcm", ".raw", ".wav", ""];
+
+/// What a raw recording is if nobody says: what most sound cards and programs record.
+const DEFAULT_PCM: PcmSpec = PcmSpec { format: SampleFormat::S16(Endian::Little), rate: 48_000, channels: 2 };
+
+/// Recordings that are kept open though nobody listens, so that what was coded of them stays of use.
+const KEPT_OPEN: u64 = 256;
+
+/// How many folders deep the list of recordings goes.
+const MAX_DEPTH: usize = 16;
+
+/// A recording by its name, or why it cannot be had.
+pub type Listed = (RecordingName, Result<Arc<Recording>, RecordingError>);
+
+/// The folder that recordings are in.
+#[derive(Debug)]
+pub(super) struct Folder {
+    dir: Dir,
+    /// For file notification only; files are opened through `dir`.
+    path: PathBuf,
+    pcm: PcmSpec,
+    growth_timeout: Duration,
+    notifier: Notifier,
+}
+
+/// The recordings of a folder.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    folder: Arc<Folder>,
+    open: moka::sync::Cache<RecordingName, Arc<Recording>>,
+}
+
+impl Catalogue {
+    /// Opens a folder. `pcm` is what a raw recording without a sidecar is.
+    ///
+    /// # Errors
+    /// When it is not a folder that can be read.
+    pub fn open(root: &Path, pcm: PcmSpec, growth_timeout: Duration) -> io::Result<Self> {
+        let path = root.canonicalize()?;
+        let dir = Dir::open_ambient_dir(&path, ambient_authority())?;
+        dir.entries()?;
+        let folder = Folder { dir, path, pcm, growth_timeout, notifier: Notifier::new() };
+        Ok(Self { folder: Arc::new(folder), open: moka::sync::Cache::new(KEPT_OPEN) })
+    }
+
+    /// The recording of a name, just looked at. Blocks.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read or understood.
+    pub fn find(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
+        if let Some(known) = self.still_good(name)? {
+            return Ok(known);
+        }
+        let recording = Arc::new(self.folder.open(name)?);
+        self.open.insert(name.clone(), Arc::clone(&recording));
+        Ok(recording)
+    }
+
+    /// The recording that is open under a name, if it still is what the folder has.
+    fn still_good(&self, name: &RecordingName) -> Result<Option<Arc<Recording>>, RecordingError> {
+        let Some(known) = self.open.get(name) else { return Ok(None) };
+        match self.folder.look_again(&known) {
+            Ok(_) => Ok(Some(known)),
+            Err(error @ (RecordingError::Sidecar { .. } | RecordingError::Io { .. })) => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Tells of a recording's growth for as long as the receiver (or a copy of it) lives.
+    pub fn follow(&self, recording: &Arc<Recording>) -> watch::Receiver<Extent> {
+        follow::follow(&self.folder, recording)
+    }
+
+    /// Every recording in the folder and those in it, by name, with why one cannot be had. Blocks.
+    ///
+    /// # Errors
+    /// When the folder itself cannot be read.
+    pub fn list(&self) -> io::Result<Vec<Listed>> {
+        let mut names = Vec::new();
+        names_in(&self.folder.dir, "", MAX_DEPTH, &mut names)?;
+        names.sort();
+        names.dedup();
+        Ok(names.into_iter().map(|name| (name.clone(), self.look_up(&name))).collect())
+    }
+
+    /// As [`find`](Self::find), but a recording that nobody has asked for is not kept open.
+    fn look_up(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
+        match self.still_good(name)? {
+            Some(known) => Ok(known),
+            None => Ok(Arc::new(self.folder.open(name)?)),
+        }
+    }
+}
+
+impl Folder {
+    pub(super) fn notifier(&self) -> &Notifier {
+        &self.notifier
+    }
+
+    /// Where a recording's file is, for file notification.
+    pub(super) fn path_of(&self, recording: &Recording) -> Option<PathBuf> {
+        let (file_name, _) = self.locate(recording.name()).ok()?;
+        Some(self.path.join(file_name))
+    }
+
+    /// The recording's file (relative to the folder) and its metadata.
+    fn locate(&self, name: &RecordingName) -> Result<(String, cap_std::fs::Metadata), RecordingError> {
+        for ending in ENDINGS {
+            if ending.is_empty() && base_name(name.as_str()).contains('.') {
+                continue;
+            }
+            let file_name = format!("{name}{ending}");
+            match self.dir.metadata(&file_name) {
+                Ok(metadata) if metadata.is_file() => return Ok((file_name, metadata)),
+                Ok(_) => {}
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(RecordingError::io(name.as_str(), error)),
+            }
+        }
+        Err(RecordingError::NotFound(name.to_string()))
+    }
+
+    fn open(&self, name: &RecordingName) -> Result<Recording, RecordingError> {
+        let (file_name, _) = self.locate(name)?;
+        let file = self.open_file(&file_name).map_err(|error| RecordingError::io(name.as_str(), error))?;
+        let sidecar = self.sidecar(name)?;
+        let layout = layout(name, &file_name, &file, sidecar.pcm.unwrap_or(self.pcm))?;
+        Recording::new(Opened {
+            name: name.clone(),
+            file,
+            layout,
+            sidecar,
+            growth_timeout: self.growth_timeout,
+        })
+    }
+
+    fn open_file(&self, file_name: &str) -> io::Result<File> {
+        // A pipe that was put there since would otherwise be waited on.
+        let options = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).clone();
+        let file = self.dir.open_with(file_name, &options)?.into_std();
+        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a plain file")) }
+    }
+
+    fn sidecar(&self, name: &RecordingName) -> Result<Sidecar, RecordingError> {
+        let broken = |why: String| RecordingError::Sidecar { name: name.to_string(), why };
+        match self.dir.read_to_string(format!("{name}.toml")) {
+            Ok(text) => Sidecar::parse(&text).map_err(broken),
+            Err(error) if is_absent(&error) => Ok(Sidecar::default()),
+            Err(error) => Err(broken(error.to_string())),
+        }
+    }
+
+    /// Looks at a recording that is open: at its file, whether the name still means that file, and at its
+    /// sidecar.
+    ///
+    /// # Errors
+    /// When the recording is lost, or its sidecar is broken (which loses nothing that is being listened to).
+    pub(super) fn look_again(&self, recording: &Recording) -> Result<Extent, RecordingError> {
+        let name = recording.name();
+        match self.locate(name) {
+            Ok((_, metadata)) if recording.is_file(metadata.dev(), metadata.ino()) => {}
+            Ok(_) => return Err(self.lost(recording, RecordingError::Replaced(name.to_string()))),
+            Err(RecordingError::NotFound(_)) => {
+                return Err(self.lost(recording, RecordingError::Removed(name.to_string())));
+            }
+            Err(error) => return Err(self.lost(recording, error)),
+        }
+        let sidecar = match self.sidecar(name) {
+            Ok(sidecar) => sidecar,
+            Err(error) => {
+                recording.look(recording.sidecar())?;
+                return Err(error);
+            }
+        };
+        if let Layout::Raw(spec) = recording.layout()
+            && sidecar.pcm.unwrap_or(self.pcm) != spec
+        {
+            return Err(self.lost(recording, RecordingError::Replaced(name.to_string())));
+        }
+        recording.look(sidecar)
+    }
+
+    fn lost(&self, recording: &Recording, error: RecordingError) -> RecordingError {
+        recording.lose(error.clone());
+        error
+    }
+}
+
+/// How a file's bytes are to be taken.
+fn layout(
+    name: &RecordingName,
+    file_name: &str,
+    file: &File,
+    pcm: PcmSpec,
+) -> Result<Layout, RecordingError> {
+    if !file_name.ends_with(".wav") {
+        return Ok(Layout::Raw(pcm));
+    }
+    let prefix = read_prefix(file).map_err(|error| RecordingError::io(name.as_str(), error))?;
+    match riff::parse(&prefix) {
+        Ok(Riff::Header(header)) => Ok(Layout::Riff(header)),
+        // Some recorders call their raw PCM `.wav`.
+        Ok(Riff::NotRiff) => Ok(Layout::Raw(pcm)),
+        Ok(Riff::Incomplete) => Err(RecordingError::NoHeaderYet(name.to_string())),
+        Err(error) => Err(RecordingError::Header { name: name.to_string(), why: error.to_string() }),
+    }
+}
+
+impl Recording {
+    /// Opens one file wherever it is, as it is now: it counts as ended. `pcm` goes before the sidecar's.
+    ///
+    /// # Errors
+    /// When it cannot be read or understood.
+    pub fn open_path(path: &Path, pcm: Option<PcmSpec>) -> Result<Self, RecordingError> {
+        let shown = path.display().to_string();
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = RecordingName::parse(&stem)?;
+        let file = File::open(path).map_err(|error| RecordingError::io(&shown, error))?;
+        let sidecar = match std::fs::read_to_string(path.with_extension("toml")) {
+            Ok(text) => {
+                Sidecar::parse(&text).map_err(|why| RecordingError::Sidecar { name: shown.clone(), why })?
+            }
+            Err(_) => Sidecar::default(),
+        };
+        let pcm = pcm.or(sidecar.pcm).unwrap_or(DEFAULT_PCM);
+        let layout = layout(&name, &shown, &file, pcm)?;
+        Self::new(Opened { name, file, layout, sidecar, growth_timeout: Duration::ZERO })
+    }
+}
+
+fn base_name(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// Whether an error means that there is nothing there, as far as anyone outside may know: a link that leads
+/// out of the folder is nothing too.
+fn is_absent(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
+    // cap-std says "permission denied" of paths that lead out; a file that is there but may not be read
+    // has a metadata all the same, and fails when it is opened.
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename | PermissionDenied)
+        || error.raw_os_error() == Some(libc::ELOOP)
+}
+
+/// Collects the names of the recordings in a folder. Folders behind symbolic links are left out: they might
+/// lead in circles.
+fn names_in(dir: &Dir, prefix: &str, depth: usize, names: &mut Vec<RecordingName>) -> io::Result<()> {
+    for entry in dir.entries()? {
+        let entry = entry?;
+        let Ok(file_name) = entry.file_name().into_string() else { continue };
+        if entry.file_type()?.is_dir() {
+            if depth > 0
+                && let Ok(inner) = entry.open_dir()
+            {
+                // One folder that cannot be read hides none of the others.
+                let _ = names_in(&inner, &format!("{prefix}{file_name}/"), depth - 1, names);
+            }
+            continue;
+        }
+        names.extend(name_of(prefix, &file_name));
+    }
+    Ok(())
+}
+
+/// The recording that a file is, going by its name.
+fn name_of(prefix: &str, file_name: &str) -> Option<RecordingName> {
+    let stem = match file_name.rsplit_once('.') {
+        None => file_name,
+        Some((stem, "pcm" | "raw" | "wav")) => stem,
+        Some(_) => return None,
+    };
+    RecordingName::parse(&format!("{prefix}{stem}")).ok()
+}

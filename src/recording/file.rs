@@ -1,0 +1,388 @@
+//! One opened recording: its format, its frames, whether it grows, and that it still is itself.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use tailcast_codecs::PcmSpec;
+use tokio::sync::watch;
+
+use super::riff::{self, RiffHeader};
+use super::sidecar::Sidecar;
+use super::{RecordingError, RecordingName};
+
+/// Whether more is to come.
+#[derive(Debug, Clone)]
+pub enum State {
+    /// The recorder is at work, or has paused for less than the growth timeout.
+    Growing,
+    /// It has ended.
+    Ended {
+        /// Said so by the sidecar, rather than inferred from a file that stands still.
+        declared: bool,
+    },
+    /// It shrank, was replaced or cannot be read: nothing more of *this* recording can be served.
+    Lost(RecordingError),
+}
+
+/// How far a recording goes, and whether it goes on.
+#[derive(Debug, Clone)]
+pub struct Extent {
+    /// Whole source frames.
+    pub frames: u64,
+    /// Growing, ended or lost.
+    pub state: State,
+}
+
+impl Extent {
+    /// Whether more is to come.
+    pub fn is_growing(&self) -> bool {
+        matches!(self.state, State::Growing)
+    }
+}
+
+/// How the bytes in the file are to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Raw PCM from the first byte on.
+    Raw(PcmSpec),
+    /// Behind a WAV header.
+    Riff(RiffHeader),
+}
+
+impl Layout {
+    pub(super) fn spec(&self) -> PcmSpec {
+        match self {
+            Self::Raw(spec) => *spec,
+            Self::Riff(header) => header.spec,
+        }
+    }
+
+    fn data_offset(&self) -> u64 {
+        match self {
+            Self::Raw(_) => 0,
+            Self::Riff(header) => header.data_offset,
+        }
+    }
+}
+
+/// What was last seen of the file.
+#[derive(Debug)]
+struct Seen {
+    bytes: u64,
+    /// When it was last seen to change.
+    since: Instant,
+    /// How long it had stood still by then: nothing but for the first look, which has only the file's time.
+    still: Duration,
+    sidecar: Sidecar,
+    /// The first bytes of the sound.
+    head: Vec<u8>,
+}
+
+/// A recording that is open. It stays the same recording for good: if the file shrinks or is replaced it
+/// becomes [`State::Lost`], and the next request for the name opens another one.
+#[derive(Debug)]
+pub struct Recording {
+    name: RecordingName,
+    id: u64,
+    file: File,
+    inode: (u64, u64),
+    layout: Layout,
+    growth_timeout: Duration,
+    seen: Mutex<Seen>,
+    extent: watch::Sender<Extent>,
+    digest: Mutex<Option<(u64, blake3::Hash)>>,
+    pub(super) followed: Mutex<bool>,
+}
+
+/// Bytes at the start of the sound that are looked at again with every read: who overwrites a file in place
+/// begins at its beginning.
+const HEAD_LEN: usize = 4096;
+
+/// Bytes at either end of the sound that make up a recording's identity for other servers and later runs.
+/// The first ones alone would be the same for every recording that starts in silence.
+const DIGEST_LEN: u64 = 64 * 1024;
+
+/// What the catalogue has found out when it opens a recording.
+pub(super) struct Opened {
+    pub(super) name: RecordingName,
+    pub(super) file: File,
+    pub(super) layout: Layout,
+    pub(super) sidecar: Sidecar,
+    pub(super) growth_timeout: Duration,
+}
+
+impl Recording {
+    /// Takes an opened file's first look.
+    pub(super) fn new(opened: Opened) -> Result<Self, RecordingError> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let Opened { name, file, layout, sidecar, growth_timeout } = opened;
+        let metadata = file.metadata().map_err(|error| RecordingError::io(name.as_str(), error))?;
+        let still = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+        let seen = Seen {
+            bytes: 0,
+            since: Instant::now(),
+            still: still.unwrap_or_default(),
+            sidecar: sidecar.clone(),
+            head: Vec::new(),
+        };
+        let recording = Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            inode: (metadata.dev(), metadata.ino()),
+            extent: watch::Sender::new(Extent { frames: 0, state: State::Growing }),
+            digest: Mutex::new(None),
+            followed: Mutex::new(false),
+            seen: Mutex::new(seen),
+            name,
+            file,
+            layout,
+            growth_timeout,
+        };
+        recording.seen.lock().bytes = metadata.len();
+        recording.look(sidecar)?;
+        Ok(recording)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &RecordingName {
+        &self.name
+    }
+
+    /// A number that no other recording of this process has, so that what was coded of this one is never
+    /// taken for another of the same name.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What its bytes are.
+    pub fn spec(&self) -> PcmSpec {
+        self.layout.spec()
+    }
+
+    /// What its sidecar says.
+    pub fn sidecar(&self) -> Sidecar {
+        self.seen.lock().sidecar.clone()
+    }
+
+    /// How long it may stand still before it counts as ended.
+    pub fn growth_timeout(&self) -> Duration {
+        self.growth_timeout
+    }
+
+    /// How far it goes, as last seen.
+    pub fn extent(&self) -> Extent {
+        self.extent.borrow().clone()
+    }
+
+    /// Tells of changes that somebody else notices ([`follow`](super::follow) is who notices by itself).
+    pub fn subscribe(&self) -> watch::Receiver<Extent> {
+        self.extent.subscribe()
+    }
+
+    pub(super) fn followers(&self) -> usize {
+        self.extent.receiver_count()
+    }
+
+    pub(super) async fn unfollowed(&self) {
+        self.extent.closed().await;
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Whether a file found under the recording's name still is the one that is open.
+    pub(super) fn is_file(&self, device: u64, inode: u64) -> bool {
+        self.inode == (device, inode)
+    }
+
+    /// Says that nothing more can be served, and why.
+    pub(super) fn lose(&self, error: RecordingError) {
+        self.extent.send_if_modified(|extent| {
+            let first = !matches!(extent.state, State::Lost(_));
+            if first {
+                extent.state = State::Lost(error);
+            }
+            first
+        });
+    }
+
+    /// Looks at the file and tells who listens if there is news. Blocks.
+    ///
+    /// # Errors
+    /// When the recording is lost; it then is for good.
+    pub(super) fn look(&self, sidecar: Sidecar) -> Result<Extent, RecordingError> {
+        match self.try_look(sidecar) {
+            Ok(extent) => {
+                self.extent.send_if_modified(|last| replace_if_new(last, &extent));
+                Ok(extent)
+            }
+            Err(error) => {
+                self.lose(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn try_look(&self, sidecar: Sidecar) -> Result<Extent, RecordingError> {
+        if let State::Lost(error) = &self.extent.borrow().state {
+            return Err(error.clone());
+        }
+        let bytes = self.file.metadata().map_err(|error| self.io(error))?.len();
+        let mut seen = self.seen.lock();
+        if bytes < seen.bytes {
+            return Err(RecordingError::Truncated(self.name.to_string()));
+        }
+        if bytes > seen.bytes {
+            (seen.bytes, seen.since, seen.still) = (bytes, Instant::now(), Duration::ZERO);
+        }
+        seen.sidecar = sidecar;
+        let data = self.data_bytes(bytes)?;
+        self.check_head(&mut seen, data)?;
+        let frames = data / self.frame_bytes();
+        let state = if seen.sidecar.ended {
+            State::Ended { declared: true }
+        } else if seen.still + seen.since.elapsed() >= self.growth_timeout {
+            State::Ended { declared: false }
+        } else {
+            State::Growing
+        };
+        Ok(Extent { frames, state })
+    }
+
+    /// How long until the recording counts as ended if it stands still.
+    pub(super) fn ends_in(&self) -> Duration {
+        let seen = self.seen.lock();
+        self.growth_timeout.saturating_sub(seen.still + seen.since.elapsed())
+    }
+
+    fn frame_bytes(&self) -> u64 {
+        self.spec().frame_bytes() as u64
+    }
+
+    fn io(&self, error: io::Error) -> RecordingError {
+        RecordingError::io(self.name.as_str(), error)
+    }
+
+    /// Bytes of sound in a file of `bytes` bytes.
+    fn data_bytes(&self, bytes: u64) -> Result<u64, RecordingError> {
+        let Layout::Riff(header) = self.layout else { return Ok(bytes) };
+        // The recorder may have written the true sizes since the header was first read.
+        let header = match read_header(&self.file).map_err(|error| self.io(error))? {
+            Some(now) if now.spec == header.spec && now.data_offset == header.data_offset => now,
+            _ => return Err(RecordingError::Replaced(self.name.to_string())),
+        };
+        Ok(riff::data_len(&header, bytes, |offset| self.chunk_head(offset)))
+    }
+
+    /// The id and size of a RIFF chunk at byte `offset` of the file.
+    fn chunk_head(&self, offset: u64) -> Option<[u8; 8]> {
+        let mut head = [0; 8];
+        self.file.read_exact_at(&mut head, offset).ok()?;
+        Some(head)
+    }
+
+    /// Compares the first bytes of the sound with those seen before, and keeps more of them as they come.
+    fn check_head(&self, seen: &mut Seen, data: u64) -> Result<(), RecordingError> {
+        let wanted = usize::try_from(data).unwrap_or(HEAD_LEN).min(HEAD_LEN).max(seen.head.len());
+        let head = self.read_head(wanted)?;
+        if !head.starts_with(&seen.head) {
+            return Err(RecordingError::Replaced(self.name.to_string()));
+        }
+        seen.head = head;
+        Ok(())
+    }
+
+    fn read_head(&self, len: usize) -> Result<Vec<u8>, RecordingError> {
+        let mut head = vec![0; len];
+        self.read_at(&mut head, 0)?;
+        Ok(head)
+    }
+
+    /// Fills `buffer` from byte `at` of the sound on.
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> Result<(), RecordingError> {
+        self.file.read_exact_at(buffer, self.layout.data_offset() + at).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => RecordingError::Truncated(self.name.to_string()),
+            _ => self.io(error),
+        })
+    }
+
+    /// Reads whole frames: `buffer` then holds the interleaved bytes of source frames `frames`. Blocks.
+    ///
+    /// # Errors
+    /// When they are not there, or the recording is not the one it was. It then is lost.
+    pub fn read(&self, frames: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
+        let result = self.try_read(frames, buffer);
+        if let Err(error) = &result {
+            self.lose(error.clone());
+        }
+        result
+    }
+
+    fn try_read(&self, frames: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
+        let len = frames.end.saturating_sub(frames.start) * self.frame_bytes();
+        buffer.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+        self.read_at(buffer, frames.start * self.frame_bytes())?;
+        // Only now: what was read before the file was overwritten is good, what was read after is not.
+        let known = self.seen.lock().head.clone();
+        if self.read_head(known.len())? == known {
+            Ok(())
+        } else {
+            Err(RecordingError::Replaced(self.name.to_string()))
+        }
+    }
+
+    /// A digest of both ends of the first `frames` frames: the same for the same recording on every machine.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn digest(&self, frames: u64) -> Result<blake3::Hash, RecordingError> {
+        if let Some((_, digest)) = self.digest.lock().filter(|(of, _)| *of == frames) {
+            return Ok(digest);
+        }
+        let at_each_end = (DIGEST_LEN / self.frame_bytes()).min(frames);
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        self.read(0..at_each_end, &mut head)?;
+        self.read(frames - at_each_end..frames, &mut tail)?;
+        let digest = *blake3::Hasher::new().update(&head).update(&tail).finalize().as_bytes();
+        let digest = blake3::Hash::from_bytes(digest);
+        *self.digest.lock() = Some((frames, digest));
+        Ok(digest)
+    }
+}
+
+fn replace_if_new(last: &mut Extent, now: &Extent) -> bool {
+    let same_state = match (&last.state, &now.state) {
+        (State::Growing, State::Growing) => true,
+        (State::Ended { declared: a }, State::Ended { declared: b }) => a == b,
+        _ => false,
+    };
+    let new = last.frames != now.frames || !same_state;
+    if new {
+        *last = now.clone();
+    }
+    new
+}
+
+/// Bytes of a file's start that its WAV header is looked for in.
+const PREFIX_LEN: u64 = 64 * 1024;
+
+/// The file's WAV header as it is now, if there is a whole one.
+fn read_header(file: &File) -> io::Result<Option<RiffHeader>> {
+    match riff::parse(&read_prefix(file)?) {
+        Ok(riff::Riff::Header(header)) => Ok(Some(header)),
+        _ => Ok(None),
+    }
+}
+
+/// The first bytes of a file.
+pub(super) fn read_prefix(file: &File) -> io::Result<Vec<u8>> {
+    let mut prefix = vec![0; usize::try_from(PREFIX_LEN.min(file.metadata()?.len())).unwrap_or(0)];
+    file.read_exact_at(&mut prefix, 0)?;
+    Ok(prefix)
+}

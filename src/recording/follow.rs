@@ -1,0 +1,130 @@
+//! Notices a recording's growth while somebody listens, once for all who do.
+//!
+//! The system's file notification wakes the follower; a look every half second stands in for it where there
+//! is none (network file systems accept a watch and never report what other machines write). However often
+//! the recorder writes, there are at most five looks a second.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::catalogue::Folder;
+use super::file::{Extent, Recording, State};
+
+/// The shortest time between two looks.
+const TICK: Duration = Duration::from_millis(200);
+/// The longest.
+const POLL: Duration = Duration::from_millis(500);
+
+type Wakers = Arc<Mutex<HashMap<PathBuf, Arc<Notify>>>>;
+
+/// The system's file notification, for the files that are followed.
+pub(super) struct Notifier {
+    /// `None` where the system has none to give, for example when all inotify instances are taken.
+    watcher: Mutex<Option<RecommendedWatcher>>,
+    wakers: Wakers,
+}
+
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notifier").finish_non_exhaustive()
+    }
+}
+
+impl Notifier {
+    pub(super) fn new() -> Self {
+        let wakers = Wakers::default();
+        let told = Arc::clone(&wakers);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else { return };
+            let wakers = told.lock();
+            event.paths.iter().filter_map(|path| wakers.get(path)).for_each(|waker| waker.notify_one());
+        });
+        if let Err(error) = &watcher {
+            tracing::warn!(%error, "no file notification; growing recordings are polled");
+        }
+        Self { watcher: Mutex::new(watcher.ok()), wakers }
+    }
+
+    fn watch(&self, path: &Path) -> Arc<Notify> {
+        let waker = Arc::new(Notify::new());
+        self.wakers.lock().insert(path.to_owned(), Arc::clone(&waker));
+        if let Some(watcher) = self.watcher.lock().as_mut()
+            && let Err(error) = watcher.watch(path, RecursiveMode::NonRecursive)
+        {
+            tracing::debug!(%error, path = %path.display(), "not watched, polled");
+        }
+        waker
+    }
+
+    /// Ends a watch, unless somebody else has taken it over since.
+    fn unwatch(&self, path: &Path, waker: &Arc<Notify>) {
+        let mut wakers = self.wakers.lock();
+        if !wakers.get(path).is_some_and(|current| Arc::ptr_eq(current, waker)) {
+            return;
+        }
+        wakers.remove(path);
+        drop(wakers);
+        if let Some(watcher) = self.watcher.lock().as_mut() {
+            // It fails when the file is gone, and its watch with it.
+            let _ = watcher.unwatch(path);
+        }
+    }
+}
+
+/// Follows a recording for as long as the receiver (or a copy of it) lives.
+pub(super) fn follow(folder: &Arc<Folder>, recording: &Arc<Recording>) -> watch::Receiver<Extent> {
+    let receiver = recording.subscribe();
+    let mut followed = recording.followed.lock();
+    if !*followed {
+        *followed = true;
+        tokio::spawn(run(Arc::clone(folder), Arc::clone(recording)));
+    }
+    receiver
+}
+
+async fn run(folder: Arc<Folder>, recording: Arc<Recording>) {
+    let path = folder.path_of(&recording);
+    let waker = path.as_ref().map(|path| folder.notifier().watch(path));
+    loop {
+        let looked = Instant::now();
+        if !look(&folder, &recording).await {
+            break;
+        }
+        let poll = POLL.min(recording.ends_in()).max(TICK);
+        tokio::select! {
+            () = recording.unfollowed() => {}
+            () = notified(waker.as_deref()) => sleep_until(looked + TICK).await,
+            () = sleep(poll) => {}
+        }
+        // Under the lock that `follow` takes, so that nobody starts to listen unnoticed.
+        let mut followed = recording.followed.lock();
+        if recording.followers() == 0 {
+            *followed = false;
+            break;
+        }
+    }
+    if let (Some(path), Some(waker)) = (path, waker) {
+        folder.notifier().unwatch(&path, &waker);
+    }
+}
+
+async fn notified(waker: Option<&Notify>) {
+    match waker {
+        Some(waker) => waker.notified().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One look; false if the recording is lost. A sidecar that is broken for a while is no reason to stop.
+async fn look(folder: &Arc<Folder>, recording: &Arc<Recording>) -> bool {
+    let (folder, looked_at) = (Arc::clone(folder), Arc::clone(recording));
+    let looked = tokio::task::spawn_blocking(move || folder.look_again(&looked_at).map(drop)).await;
+    looked.is_ok() && !matches!(recording.extent().state, State::Lost(_))
+}

@@ -1,0 +1,82 @@
+//! Where PCM comes from: the catalogue of a folder, a file that may be growing, its end, and its watch.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`catalogue`] | names -> recordings; what is in the folder |
+//! | [`file`] | one opened recording: its format, its frames, whether it grows, and that it still is itself |
+//! | [`follow`] | notices growth while somebody listens |
+//! | [`riff`] | the header of a WAV file that may still be being written |
+//! | [`sidecar`] | `show.toml` beside `show.pcm` |
+//! | [`name`] | which names a recording may have |
+
+pub mod catalogue;
+pub mod file;
+pub mod follow;
+pub mod name;
+pub mod riff;
+pub mod sidecar;
+
+pub use catalogue::Catalogue;
+pub use file::{Extent, Recording, State};
+pub use name::RecordingName;
+
+use std::io;
+use std::sync::Arc;
+
+/// Why a recording cannot be had, or can no longer be.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RecordingError {
+    /// There is none of that name.
+    #[error("there is no recording `{0}`")]
+    NotFound(String),
+    /// The name is not one that a recording can have.
+    #[error("`{name}` cannot be the name of a recording: {why}")]
+    Name {
+        /// As it came.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The sidecar cannot be used.
+    #[error("the sidecar of `{name}` is broken: {why}")]
+    Sidecar {
+        /// The recording.
+        name: String,
+        /// What is wrong with it, and where.
+        why: String,
+    },
+    /// The WAV header cannot be used.
+    #[error("the WAV header of `{name}` is not usable: {why}")]
+    Header {
+        /// The recording.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The recorder has not written the header yet.
+    #[error("the recorder has not written the header of `{0}` yet")]
+    NoHeaderYet(String),
+    /// It got shorter.
+    #[error("`{0}` was cut short while it was being read")]
+    Truncated(String),
+    /// Another file stands in its place, or other sound in the file.
+    #[error("`{0}` was replaced while it was being read")]
+    Replaced(String),
+    /// The file is gone.
+    #[error("`{0}` was removed while it was being read")]
+    Removed(String),
+    /// Reading failed.
+    #[error("`{name}` cannot be read: {error}")]
+    Io {
+        /// The recording.
+        name: String,
+        /// What the system said.
+        error: Arc<io::Error>,
+    },
+}
+
+impl RecordingError {
+    pub(crate) fn io(name: &str, error: io::Error) -> Self {
+        Self::Io { name: name.to_owned(), error: Arc::new(error) }
+    }
+}

@@ -1,0 +1,66 @@
+//! Which names a recording may have.
+
+use std::fmt;
+
+use super::RecordingError;
+
+/// The name of a recording: a relative path with `/`, without the extension of its file.
+///
+/// Nothing that could leave the folder, hide in it or mean something else to the system gets this far; the
+/// folder itself is opened in a way that symbolic links cannot leave either (`cap-std`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordingName(String);
+
+/// Longer than any path that Linux opens.
+const MAX_LEN: usize = 4096;
+
+impl RecordingName {
+    /// Checks a name (percent-decoded, if it comes from a URL).
+    ///
+    /// # Errors
+    /// When it is not a plain relative path.
+    pub fn parse(name: &str) -> Result<Self, RecordingError> {
+        let refuse = |why| Err(RecordingError::Name { name: name.chars().take(200).collect(), why });
+        if name.len() > MAX_LEN {
+            return refuse("it is too long");
+        }
+        if name.contains(['\\', '\0']) || name.chars().any(char::is_control) {
+            return refuse("a backslash or a control character is in it");
+        }
+        for part in name.split('/') {
+            match part {
+                "" => return refuse("a part of it is empty"),
+                _ if part.starts_with('.') => return refuse("a part of it starts with a dot"),
+                _ => {}
+            }
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RecordingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_paths_are_names_and_nothing_else_is() {
+        for good in ["show", "2026/november/show 3", "a.b", "é", "..a".trim_start_matches('.')] {
+            assert!(RecordingName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "/etc/passwd", "a/../b", "..", "a//b", "a/", ".hidden", "a\\b", "a\0b", "a\nb", "a/."]
+        {
+            assert!(RecordingName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

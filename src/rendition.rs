@@ -1,0 +1,155 @@
+//! A rendition: a recording in one format from one frame on, as a space of bytes. What its length is, what
+//! its ETag, and what lies at a byte.
+
+use std::sync::Arc;
+
+use tailcast_codecs::{Codec, Cut, FORMAT_VERSION, rendition_len};
+
+use crate::recording::{Extent, Recording, RecordingError, State};
+use crate::segments::Track;
+
+/// A recording in one format, from a coded frame on, and perhaps only up to another.
+#[derive(Debug, Clone)]
+pub struct Rendition {
+    track: Track,
+    cut: Cut,
+    /// Coded frames of a clip; `None` goes on to the recording's end.
+    clip: Option<u64>,
+}
+
+/// What is certain about a rendition whose recording goes as far as some extent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Nothing in it will change.
+    Finished(Finished),
+    /// More is to come.
+    Growing {
+        /// Bytes that are there for good.
+        exists: u64,
+    },
+}
+
+/// A rendition whose every byte is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// Coded frames.
+    pub frames: u64,
+    /// Bytes in all.
+    pub len: u64,
+    /// What decides them.
+    pub by: Decided,
+}
+
+/// Why a rendition is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// It is a clip, and all the sound that its packets depend on (source frames up to here) is there,
+    /// whether the recording goes on or not.
+    BySound(u64),
+    /// The recording ended here (in source frames).
+    ByEnd {
+        /// Source frames.
+        frames: u64,
+        /// Said so by the sidecar.
+        declared: bool,
+    },
+}
+
+impl Rendition {
+    /// From source frame `start` on, for `duration` source frames if it is a clip.
+    pub fn new(recording: Arc<Recording>, codec: Arc<dyn Codec>, start: u64, duration: Option<u64>) -> Self {
+        let rates = codec.grid().rates;
+        let cut = Cut::new(codec.grid(), rates.to_coded(start));
+        let clip = duration.map(|frames| rates.to_coded(frames));
+        Self { track: Track::new(recording, codec), cut, clip }
+    }
+
+    /// Whose segments it is made of.
+    pub fn track(&self) -> &Track {
+        &self.track
+    }
+
+    /// The recording.
+    pub fn recording(&self) -> &Arc<Recording> {
+        &self.track.recording
+    }
+
+    /// The format.
+    pub fn codec(&self) -> &dyn Codec {
+        &*self.track.codec
+    }
+
+    /// Where it lies on the grid.
+    pub fn cut(&self) -> &Cut {
+        &self.cut
+    }
+
+    /// What is certain about it when its recording goes as far as `extent`.
+    pub fn shape(&self, extent: &Extent) -> Shape {
+        let ready = self.codec().feed().ready(extent.frames);
+        if let Some(frames) = self.clip {
+            let needed = self.cut.depends_on(self.cut.packets(frames));
+            if needed <= ready {
+                return Shape::Finished(self.finished(frames, Decided::BySound(self.source_for(needed))));
+            }
+        }
+        match extent.state {
+            State::Ended { declared } => {
+                let total = self.cut.grid().rates.to_coded(extent.frames);
+                let frames = total.saturating_sub(self.cut.start()).min(self.clip.unwrap_or(u64::MAX));
+                Shape::Finished(self.finished(frames, Decided::ByEnd { frames: extent.frames, declared }))
+            }
+            _ => Shape::Growing { exists: self.cut.exists(self.cut.codable(ready)) },
+        }
+    }
+
+    fn finished(&self, frames: u64, by: Decided) -> Finished {
+        Finished { frames, len: rendition_len(self.codec(), &self.cut, frames), by }
+    }
+
+    /// Source frames that must be there for `coded` coded frames to be made.
+    fn source_for(&self, coded: u64) -> u64 {
+        let window = self.codec().feed().window(0..i64::try_from(coded).unwrap_or(i64::MAX));
+        u64::try_from(window.end).unwrap_or(0)
+    }
+
+    /// Bytes that a growing rendition will have when its recording has `frames` source frames, plus one more
+    /// packet or page: a byte beyond them is further away than the recorder gets in the time that it takes.
+    pub fn reach(&self, frames: u64) -> u64 {
+        let grid = self.cut.grid();
+        let packets = self.cut.codable(self.codec().feed().ready(frames));
+        let unit = grid.paging.map_or(1, |paging| paging.packets);
+        self.cut.exists(packets.saturating_add(unit)).max(grid.header_len.saturating_add(1))
+    }
+
+    /// The strong validator of a finished rendition, quoted: a digest of everything that its bytes are made
+    /// from, the same on every server that has the recording. Blocks.
+    ///
+    /// # Errors
+    /// When the recording cannot be read.
+    pub fn etag(&self, finished: &Finished) -> Result<String, RecordingError> {
+        let source = match finished.by {
+            Decided::BySound(frames) | Decided::ByEnd { frames, .. } => frames,
+        };
+        let ended = matches!(finished.by, Decided::ByEnd { .. });
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&FORMAT_VERSION.to_le_bytes());
+        // The encoders' arithmetic is that of the architecture they are built for.
+        hasher.update(std::env::consts::ARCH.as_bytes());
+        for text in [self.recording().name().as_str(), self.track.codec_id()] {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+        for number in [self.cut.start(), finished.frames, u64::from(ended), source] {
+            hasher.update(&number.to_le_bytes());
+        }
+        hasher.update(self.recording().digest(source)?.as_bytes());
+        let digest = hasher.finalize().to_hex();
+        Ok(format!("\"{}\"", digest.chars().take(32).collect::<String>()))
+    }
+
+    /// The header, for a finished rendition of `frames` coded frames or a growing one.
+    pub fn header(&self, frames: Option<u64>) -> Vec<u8> {
+        self.codec().header(&self.cut, frames)
+    }
+}

@@ -1,0 +1,307 @@
+//! `GET|HEAD /audio/{name}`: a recording from any second of it, in any format.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::body::Body as AxumBody;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tailcast_codecs::format::Format;
+use tokio::sync::watch;
+
+use super::query::{self, RenditionQuery, coming};
+use super::{App, blocking};
+use crate::body::{BodyError, BodyReader, Until};
+use crate::error::Problem;
+use crate::http::{
+    ACCEPT_RANGES, Answer, Body, Boundary, Decision, Entity, Finished as FinishedEntity, Freshness,
+    Growing as GrowingEntity, Multipart, Piece, Request, decide,
+};
+use crate::recording::{Extent, Recording, RecordingError, State as RecordingState};
+use crate::rendition::{Decided, Finished, Rendition, Shape};
+
+/// Answers a request for sound.
+pub async fn audio(
+    State(app): State<App>,
+    method: Method,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<RenditionQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Path(path) = path.map_err(|rejection| Problem::path(rejection.body_text()))?;
+    let query = query::checked(query)?;
+    if *app.stop.borrow() {
+        return Err(Problem::stopping());
+    }
+    let (recording, format) = find(&app, &path, &query, &headers).await?;
+    let rendition = Arc::new(query.rendition(recording, format)?);
+    Exchange { app, rendition, head: method == Method::HEAD, headers }.answer().await
+}
+
+/// The recording that a path means, and the format it is wanted in: by the parameter, else by the path's
+/// extension, else by `Accept`, else WAV.
+async fn find(
+    app: &App,
+    path: &str,
+    query: &RenditionQuery,
+    headers: &HeaderMap,
+) -> Result<(Arc<Recording>, Format), Problem> {
+    let chosen = query.format()?;
+    let by_extension = path.rsplit_once('.').and_then(|(stem, extension)| {
+        let format = Format::from_extension(extension)?;
+        (!stem.is_empty() && !stem.ends_with('/')).then_some((stem, format))
+    });
+    if let Some((stem, format)) = by_extension {
+        match app.find(stem).await {
+            Ok(recording) => return Ok((recording, chosen.unwrap_or(format))),
+            // The extension may be part of the name: `show.mp3.pcm` is a recording `show.mp3`.
+            Err(RecordingError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let recording = app.find(path).await.map_err(|error| match (&error, by_extension) {
+        (RecordingError::NotFound(_), Some((stem, _))) => RecordingError::NotFound(stem.to_owned()).into(),
+        _ => Problem::from(error),
+    })?;
+    Ok((recording, chosen.or_else(|| accepted(headers)).unwrap_or(Format::Wav)))
+}
+
+/// The format that the `Accept` header prefers; wildcards prefer none.
+fn accepted(headers: &HeaderMap) -> Option<Format> {
+    let accept = joined(headers, &header::ACCEPT)?;
+    let mut best: Option<(f32, Format)> = None;
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let Some(format) = parts.next().and_then(Format::from_media_type) else { continue };
+        let quality =
+            parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
+        if quality > best.map_or(0.0, |(quality, _)| quality) {
+            best = Some((quality, format));
+        }
+    }
+    best.map(|(_, format)| format)
+}
+
+/// The lines of a header as one, as RFC 9110 5.3 has it.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let lines: Vec<_> =
+        headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}
+
+/// One request for a rendition.
+struct Exchange {
+    app: App,
+    rendition: Arc<Rendition>,
+    head: bool,
+    headers: HeaderMap,
+}
+
+/// What a decision was made on.
+struct Facts {
+    finished: Option<(Finished, String)>,
+    growing: Option<GrowingEntity>,
+}
+
+impl Exchange {
+    /// Decides, waiting for the first byte if it may still come, and renders the answer.
+    async fn answer(self) -> Result<Response, Problem> {
+        let recording = Arc::clone(self.rendition.recording());
+        // Followed only while growing: a finished recording's file need not be watched.
+        let mut extent = if recording.extent().is_growing() {
+            self.app.catalogue.follow(&recording)
+        } else {
+            recording.subscribe()
+        };
+        loop {
+            let now = extent.borrow_and_update().clone();
+            if let RecordingState::Lost(error) = now.state {
+                return Err(error.into());
+            }
+            let facts = self.facts(&now).await?;
+            match self.decide(&facts) {
+                Decision::Answer(answer) => return self.render(answer, facts, extent),
+                Decision::Wait { .. } => self.wait(&mut extent).await?,
+            }
+        }
+    }
+
+    /// What is known of the rendition when its recording goes as far as `extent`.
+    async fn facts(&self, extent: &Extent) -> Result<Facts, Problem> {
+        match self.rendition.shape(extent) {
+            Shape::Finished(finished) => {
+                let rendition = Arc::clone(&self.rendition);
+                let etag = blocking(move || rendition.etag(&finished)).await??;
+                Ok(Facts { finished: Some((finished, etag)), growing: None })
+            }
+            Shape::Growing { exists } => {
+                let reach = self.rendition.reach(coming(self.rendition.recording(), extent));
+                let virtual_total = self.rendition.cut().virtual_total();
+                Ok(Facts { finished: None, growing: Some(GrowingEntity { exists, reach, virtual_total }) })
+            }
+        }
+    }
+
+    fn decide(&self, facts: &Facts) -> Decision {
+        let line = |name: &HeaderName| joined(&self.headers, name);
+        let (range, if_range) = (line(&header::RANGE), line(&header::IF_RANGE));
+        let (if_match, if_none_match) = (line(&header::IF_MATCH), line(&header::IF_NONE_MATCH));
+        let request = Request {
+            head: self.head,
+            range: range.as_deref(),
+            if_range: if_range.as_deref(),
+            if_match: if_match.as_deref(),
+            if_none_match: if_none_match.as_deref(),
+        };
+        let media_type = self.rendition.codec().media_type();
+        let entity = match (&facts.finished, facts.growing) {
+            (Some((finished, etag)), _) => {
+                Entity::Finished(FinishedEntity { len: finished.len, etag, media_type })
+            }
+            (None, growing) => {
+                Entity::Growing(growing.unwrap_or(GrowingEntity { exists: 0, reach: 0, virtual_total: None }))
+            }
+        };
+        decide(&request, &entity)
+    }
+
+    /// Waits for news of the recording. The end comes after a growth timeout at the latest.
+    async fn wait(&self, extent: &mut watch::Receiver<Extent>) -> Result<(), Problem> {
+        let mut stop = self.app.stop.clone();
+        tokio::select! {
+            _ = extent.changed() => Ok(()),
+            _ = stop.wait_for(|stop| *stop) => Err(Problem::stopping()),
+        }
+    }
+
+    fn render(
+        self,
+        answer: Answer,
+        facts: Facts,
+        extent: watch::Receiver<Extent>,
+    ) -> Result<Response, Problem> {
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let boundary = Boundary::from(rand::random::<u128>());
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static(ACCEPT_RANGES));
+        if let Some(range) = &answer.content_range {
+            headers.insert(header::CONTENT_RANGE, text(range));
+        }
+        if let Some(length) = answer.content_length {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        let freshness = freshness(&facts);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(freshness.cache_control()));
+        if status.is_success() {
+            let media_type = match &answer.body {
+                Body::Multipart(_) => text(&Multipart::content_type(boundary)),
+                _ => HeaderValue::from_static(self.rendition.codec().media_type()),
+            };
+            headers.insert(header::CONTENT_TYPE, media_type);
+        }
+        if let Some((_, etag)) = &facts.finished {
+            headers.insert(header::ETAG, text(etag));
+        }
+        if status.is_client_error() {
+            return Ok(refusal(status, headers, &self.headers));
+        }
+        let reading = Reading {
+            rendition: self.rendition,
+            app: self.app,
+            extent,
+            finished: facts.finished.map(|(finished, _)| finished),
+        };
+        let mut response = Response::new(body(reading, answer.body, boundary));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+}
+
+/// 412 and 416 with the headers that were decided and a document that says why.
+fn refusal(status: StatusCode, headers: HeaderMap, asked: &HeaderMap) -> Response {
+    let (name, slug) = match status {
+        StatusCode::RANGE_NOT_SATISFIABLE => (&header::RANGE, "range"),
+        _ => (&header::IF_MATCH, "precondition"),
+    };
+    let value = joined(asked, name).unwrap_or_default();
+    let value: String = value.chars().take(200).collect();
+    let mut response = Problem::refused(status, slug, format!("{name}: {value}"));
+    for (name, value) in &headers {
+        if *name != header::CACHE_CONTROL && *name != header::CONTENT_TYPE {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+fn freshness(facts: &Facts) -> Freshness {
+    match facts.finished {
+        None => Freshness::Growing,
+        Some((Finished { by: Decided::ByEnd { declared: false, .. }, .. }, _)) => Freshness::InferredEnd,
+        Some(_) => Freshness::DeclaredEnd,
+    }
+}
+
+/// A header's value made of something that only has characters that one may have.
+fn text(value: &impl ToString) -> HeaderValue {
+    HeaderValue::from_str(&value.to_string()).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// What bodies are read from.
+struct Reading {
+    rendition: Arc<Rendition>,
+    app: App,
+    extent: watch::Receiver<Extent>,
+    finished: Option<Finished>,
+}
+
+impl Reading {
+    fn stream(&self, from: u64, until: Until) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
+        BodyReader::new(
+            Arc::clone(&self.rendition),
+            Arc::clone(&self.app.segments),
+            self.extent.clone(),
+            self.app.stop.clone(),
+            self.finished,
+            (from, until),
+        )
+        .into_stream()
+    }
+}
+
+fn body(reading: Reading, body: Body, boundary: Boundary) -> AxumBody {
+    match body {
+        // Not a body of length 0: whoever sends it on would say so, and HEAD and 304 mean another length.
+        Body::Empty => AxumBody::from_stream(stream::empty::<io::Result<Bytes>>()),
+        Body::Bytes(range) => stream_body(&reading, reading.stream(range.start, Until::Byte(range.end))),
+        Body::Follow { from, limit } => stream_body(&reading, reading.stream(from, Until::End(Some(limit)))),
+        Body::Multipart(multipart) => {
+            let pieces: Vec<Piece> = multipart.pieces(boundary).collect();
+            let name = reading.rendition.recording().name().to_string();
+            let parts = stream::iter(pieces).flat_map(move |piece| match piece {
+                Piece::Text(text) => stream::once(async { Ok(Bytes::from(text)) }).boxed(),
+                Piece::Bytes(range) => reading.stream(range.start, Until::Byte(range.end)).boxed(),
+            });
+            AxumBody::from_stream(
+                parts.inspect_err(move |error| log_broken(&name, error)).map_err(io::Error::other),
+            )
+        }
+    }
+}
+
+fn stream_body(
+    reading: &Reading,
+    stream: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
+) -> AxumBody {
+    let name = reading.rendition.recording().name().to_string();
+    AxumBody::from_stream(stream.inspect_err(move |error| log_broken(&name, error)).map_err(io::Error::other))
+}
+
+fn log_broken(name: &str, error: &BodyError) {
+    tracing::warn!(recording = name, %error, "a body was broken off");
+}

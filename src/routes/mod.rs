@@ -1,0 +1,131 @@
+//! The endpoints, one file a family, and what all of them share.
+//!
+//! | path | file |
+//! |---|---|
+//! | `/audio/{name}` | [`audio`] |
+//! | `/recordings`, `/recordings/{name}` | [`recordings`] |
+//! | `/`, `/healthz` | [`page`] |
+//!
+//! [`query`] has the parameters that the first two understand alike.
+
+pub mod audio;
+pub mod page;
+pub mod query;
+pub mod recordings;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use http::{HeaderValue, Method, StatusCode, header};
+use tokio::sync::watch;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{Any, CorsLayer};
+
+use crate::error::Problem;
+use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
+use crate::segments::Segments;
+
+/// What every handler has at hand.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The recordings.
+    pub catalogue: Catalogue,
+    /// What is coded of them.
+    pub segments: Arc<Segments>,
+    /// Turns true when the server is to stop.
+    pub stop: watch::Receiver<bool>,
+    /// Requests whose handler panicked. It stays at zero; a test looks.
+    pub panics: Arc<AtomicU64>,
+}
+
+impl App {
+    /// A recording, by a name as it came, just looked at.
+    async fn find(&self, name: &str) -> Result<Arc<Recording>, RecordingError> {
+        let name = RecordingName::parse(name)?;
+        let catalogue = self.catalogue.clone();
+        blocking(move || catalogue.find(&name)).await?
+    }
+}
+
+/// A part of a path as it stands in a URL.
+fn escape(part: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(part, PLAIN).to_string()
+}
+
+/// Runs what reads files where it may take its time.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RecordingError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| RecordingError::io("", std::io::Error::other(error.to_string())))
+}
+
+/// All endpoints.
+pub fn router(app: App) -> Router {
+    let panics = Arc::clone(&app.panics);
+    Router::new()
+        .route("/", read_only(page::index))
+        .route("/healthz", read_only(page::healthz))
+        .route("/recordings", read_only(recordings::list))
+        .route("/recordings/{*name}", read_only(recordings::show))
+        .route("/audio/{*name}", read_only(audio::audio))
+        .fallback(no_such_path)
+        .with_state(app)
+        .layer(axum::middleware::map_response(common_headers))
+        .layer(cors())
+        .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| {
+            panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("a request handler panicked");
+            Problem::internal("this request hit a bug").into_response()
+        }))
+}
+
+/// A path that is read: GET and HEAD go to its handler, everything else is refused.
+fn read_only<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
+    get(handler).options(options).fallback(not_allowed)
+}
+
+async fn not_allowed(method: Method) -> Problem {
+    Problem::method(&method)
+}
+
+/// What a plain OPTIONS (not a CORS preflight, which the layer answers) is told.
+async fn options() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    response
+}
+
+/// Any page may play what is public here, and see where it is in it.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers(Any)
+        .expose_headers([
+            header::ACCEPT_RANGES,
+            header::CONTENT_LENGTH,
+            header::CONTENT_RANGE,
+            header::ETAG,
+            header::RETRY_AFTER,
+        ])
+}
+
+async fn common_headers(mut response: Response) -> Response {
+    // A recording's title must not be able to turn an answer into something else.
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn no_such_path(request: Request) -> Problem {
+    Problem::not_found(format!(
+        "`{}` is not a path here (there are /, /recordings, /audio/NAME)",
+        request.uri().path()
+    ))
+}

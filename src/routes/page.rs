@@ -1,0 +1,103 @@
+//! `/`: a plain page that lists the recordings; `/healthz`.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use maud::{DOCTYPE, Markup, html};
+use tailcast_codecs::format::Format;
+
+use super::recordings::audio_path;
+use super::{App, blocking};
+use crate::error::Problem;
+use crate::recording::Recording;
+use crate::time::seconds;
+
+/// Nothing but what is in the page itself and sound from here.
+const POLICY: &str = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors *";
+
+const STYLE: &str = "
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 44rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.4rem; }
+article { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: 1rem 0; }
+h2 { font-size: 1.1rem; margin: 0; overflow-wrap: anywhere; }
+p { margin: .25rem 0 .5rem; opacity: .8; }
+audio { width: 100%; }
+.live { color: #fff; background: #b3261e; border-radius: .3rem; padding: .1rem .4rem; font-size: .8rem; }
+a { color: inherit; }
+";
+
+/// That the server answers.
+pub async fn healthz(State(app): State<App>) -> Response {
+    if *app.stop.borrow() {
+        return Problem::stopping().into_response();
+    }
+    let mut response = "ok\n".into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The list of recordings, newest change not regarded: by name.
+pub async fn index(State(app): State<App>) -> Result<Response, Problem> {
+    let catalogue = app.catalogue.clone();
+    let found = blocking(move || catalogue.list()).await?.map_err(Problem::internal)?;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "Recordings" }
+                link rel="icon" href="data:,";
+                style { (maud::PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "Recordings" }
+                main {
+                    @if found.is_empty() { p { "There are none yet." } }
+                    @for (name, recording) in &found {
+                        @match recording {
+                            Ok(recording) => (entry(recording)),
+                            Err(error) => article { h2 { (name) } p { (error) } },
+                        }
+                    }
+                }
+            }
+        }
+    };
+    let mut response = page.into_string().into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn entry(recording: &Recording) -> Markup {
+    let (extent, sidecar) = (recording.extent(), recording.sidecar());
+    let title = sidecar.title.unwrap_or_else(|| recording.name().to_string());
+    let length = clock(seconds(extent.frames, recording.spec().rate));
+    html! {
+        article {
+            h2 { (title) @if extent.is_growing() { " " span.live { "live" } } }
+            p {
+                (length) @if extent.is_growing() { " so far" }
+                @if let Some(started) = &sidecar.started { " · started " time datetime=(started) { (started) } }
+                " · " (recording.spec())
+            }
+            audio controls preload="none" src=(audio_path(recording.name(), Format::Mp3)) aria-label=(title) {}
+            p {
+                @for format in Format::ALL {
+                    a href=(audio_path(recording.name(), format)) { (format.name().to_uppercase()) } " "
+                }
+            }
+        }
+    }
+}
+
+/// Seconds as `h:mm:ss`.
+fn clock(seconds: f64) -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length is not negative")]
+    let seconds = seconds as u64;
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}

@@ -1,0 +1,99 @@
+//! The parameters that say which rendition of a recording is meant.
+
+use std::sync::Arc;
+
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use serde::Deserialize;
+use tailcast_codecs::format::{Format, Parameters};
+
+use crate::error::Problem;
+use crate::recording::{Extent, Recording};
+use crate::rendition::Rendition;
+use crate::time::{self, Position, frames_in, seconds};
+
+/// What may stand behind the `?` of a rendition. Everything is text here, so that each can be refused by its
+/// own name; what is not known is left alone, since pages add numbers to get past caches.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct RenditionQuery {
+    format: Option<String>,
+    pos: Option<String>,
+    duration: Option<String>,
+    bitrate: Option<String>,
+    channels: Option<String>,
+}
+
+/// A query, or what is wrong with how it is written.
+///
+/// # Errors
+/// When it is not a query string, or has a parameter twice.
+pub fn checked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::parameter("query", rejection.body_text()))?;
+    Ok(query)
+}
+
+impl RenditionQuery {
+    /// The format, if one is named.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn format(&self) -> Result<Option<Format>, Problem> {
+        Ok(self.format.as_deref().map(str::parse).transpose()?)
+    }
+
+    fn parameters(&self) -> Result<Parameters, Problem> {
+        Ok(Parameters {
+            bitrate: whole_number("bitrate", self.bitrate.as_deref())?,
+            channels: whole_number("channels", self.channels.as_deref())?,
+        })
+    }
+
+    /// The rendition asked for, whose start the recording must have, or soon have.
+    ///
+    /// # Errors
+    /// When a parameter is not one, or not one that this recording has.
+    pub fn rendition(&self, recording: Arc<Recording>, format: Format) -> Result<Rendition, Problem> {
+        let codec = format.codec(recording.spec(), self.parameters()?)?;
+        let position: Position = match self.pos.as_deref() {
+            Some(text) => text.parse().map_err(|error| Problem::time("pos", &error))?,
+            None => Position::FromStart(0),
+        };
+        let duration = match self.duration.as_deref() {
+            Some(text) => Some(time::length(text).map_err(|error| Problem::time("duration", &error))?),
+            None => None,
+        };
+        let extent = recording.extent();
+        let rate = recording.spec().rate;
+        let start = position.frame(extent.frames, rate);
+        check_start(&recording, &extent, start, self.pos.as_deref().unwrap_or_default())?;
+        let frames = duration.map(|nanos| frames_in(nanos, rate).max(1));
+        Ok(Rendition::new(recording, codec, start, frames))
+    }
+}
+
+fn whole_number<T: std::str::FromStr>(name: &'static str, text: Option<&str>) -> Result<Option<T>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let quoted: String = text.chars().take(60).collect();
+    text.parse().map(Some).map_err(|_| Problem::parameter(name, format!("`{quoted}` is not a whole number")))
+}
+
+/// A start beyond the end is refused; one that a growing recording can come to within its growth timeout is
+/// waited for.
+fn check_start(recording: &Recording, extent: &Extent, start: u64, written: &str) -> Result<(), Problem> {
+    let rate = recording.spec().rate;
+    let most = if extent.is_growing() { coming(recording, extent) } else { extent.frames.saturating_sub(1) };
+    // The start of an empty recording is a place in it.
+    if start == 0 || start <= most {
+        return Ok(());
+    }
+    let length = seconds(extent.frames, rate);
+    let state = if extent.is_growing() { "so far" } else { "and has ended" };
+    let name = recording.name();
+    Err(Problem::past_the_end(format!("pos `{written}`: `{name}` has {length:.3} s {state}")))
+}
+
+/// The source frames that a growing recording may have one growth timeout from now.
+pub fn coming(recording: &Recording, extent: &Extent) -> u64 {
+    let timeout = u64::try_from(recording.growth_timeout().as_nanos()).unwrap_or(u64::MAX);
+    extent.frames.saturating_add(frames_in(timeout, recording.spec().rate))
+}

@@ -1,0 +1,273 @@
+//! `GET /recordings` and `/recordings/{name}`: what there is, how far it goes, and where in it a byte is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use serde::{Deserialize, Serialize};
+use tailcast_codecs::format::{Format, Parameters};
+
+use super::query::{self, RenditionQuery};
+use super::{App, blocking};
+use crate::error::Problem;
+use crate::recording::{Recording, RecordingName, State as RecordingState};
+use crate::rendition::{Rendition, Shape};
+use crate::time::{Position, frames_in, seconds};
+
+/// A recording, as it is told to clients.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    name: String,
+    /// `growing` or `finished`.
+    state: &'static str,
+    /// How a finished one is known to be: `declared` by its sidecar, or `inferred` from standing still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<&'static str>,
+    /// Seconds.
+    duration: f64,
+    /// The last whole frame's end, in seconds; only while growing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live_edge: Option<f64>,
+    frames: u64,
+    pcm: Pcm,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<String>,
+    audio: BTreeMap<&'static str, String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Pcm {
+    format: String,
+    rate: u32,
+    channels: u16,
+}
+
+/// A recording that is there and cannot be had.
+#[derive(Debug, Serialize)]
+struct Unusable {
+    name: String,
+    error: String,
+}
+
+#[derive(Debug, Serialize)]
+struct List {
+    recordings: Vec<Summary>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unusable: Vec<Unusable>,
+}
+
+/// The shape of a recording in one format (`docs/http.md` explains each).
+#[derive(Debug, Serialize)]
+struct GridDescription {
+    media_type: &'static str,
+    header_bytes: u64,
+    /// Frames a second of what is decoded.
+    rate: u32,
+    packet_frames: u64,
+    /// Bytes of each packet, or of the shorter ones where some have one byte more.
+    packet_bytes: u64,
+    packets_vary: bool,
+    segment_packets: u64,
+    segment_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<PageDescription>,
+    /// Bytes in all, once the recording is finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<u64>,
+    /// Bytes that are there for good, while it grows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exists: Option<u64>,
+    /// Bytes that a growing rendition claims to have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    virtual_total: Option<u64>,
+    /// Those on offer, in kbit/s.
+    bitrates: &'static [u32],
+}
+
+#[derive(Debug, Serialize)]
+struct PageDescription {
+    packets: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Details {
+    #[serde(flatten)]
+    summary: Summary,
+    formats: BTreeMap<&'static str, GridDescription>,
+}
+
+/// Where something is in a rendition.
+#[derive(Debug, Serialize)]
+struct Place {
+    format: &'static str,
+    byte: u64,
+    /// Seconds from the recording's start.
+    time: f64,
+    /// Source frames from the recording's start.
+    frame: u64,
+}
+
+/// What may stand behind the `?` of one recording.
+#[derive(Debug, Default, Deserialize)]
+pub struct PlaceQuery {
+    byte: Option<String>,
+    time: Option<String>,
+}
+
+/// Every recording.
+pub async fn list(State(app): State<App>) -> Result<Response, Problem> {
+    let catalogue = app.catalogue.clone();
+    let found = blocking(move || catalogue.list()).await?.map_err(Problem::internal)?;
+    let mut list = List { recordings: Vec::new(), unusable: Vec::new() };
+    for (name, recording) in found {
+        match recording {
+            Ok(recording) => list.recordings.push(Summary::of(&recording)),
+            Err(error) => list.unusable.push(Unusable { name: name.to_string(), error: error.to_string() }),
+        }
+    }
+    Ok(fresh(Json(list)))
+}
+
+/// One recording; with `byte` or `time`, a place in one rendition of it.
+pub async fn show(
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    place: Result<Query<PlaceQuery>, QueryRejection>,
+    rendition: Result<Query<RenditionQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Path(name) = path.map_err(|rejection| Problem::path(rejection.body_text()))?;
+    let (place, rendition) = (query::checked(place)?, query::checked(rendition)?);
+    let recording = app.find(&name).await?;
+    if place.byte.is_none() && place.time.is_none() {
+        return Ok(fresh(Json(Details::of(&recording)?)));
+    }
+    let format = rendition.format()?.ok_or_else(|| {
+        Problem::parameter(
+            "format",
+            "`byte` and `time` are places in one format, so `format` is needed (wav, mp3, opus)",
+        )
+    })?;
+    let rendition = rendition.rendition(recording, format)?;
+    Ok(fresh(Json(place_in(&rendition, format, &place)?)))
+}
+
+fn place_in(rendition: &Rendition, format: Format, query: &PlaceQuery) -> Result<Place, Problem> {
+    let rates = rendition.cut().grid().rates;
+    let place = |byte: u64, coded: u64| {
+        // The time is the coded frame's, which is finer than the nearest source frame's.
+        Place {
+            format: format.name(),
+            byte,
+            time: seconds(coded, rates.coded),
+            frame: rates.to_source(coded),
+        }
+    };
+    match (&query.byte, &query.time) {
+        (Some(text), None) => {
+            let byte: u64 = text.parse().map_err(|_| {
+                let text: String = text.chars().take(60).collect();
+                Problem::parameter("byte", format!("`{text}` is not a byte's position"))
+            })?;
+            Ok(place(byte, rendition.cut().frame_at_byte(byte)))
+        }
+        (None, Some(text)) => {
+            let position: Position = text.parse().map_err(|error| Problem::time("time", &error))?;
+            let coded = match position {
+                Position::FromStart(nanos) => frames_in(nanos, rates.coded),
+                other => rates.to_coded(other.frame(rendition.recording().extent().frames, rates.source)),
+            };
+            Ok(place(rendition.cut().byte_at_frame(coded), coded))
+        }
+        _ => Err(Problem::parameter("byte", "`byte` and `time` are two questions; ask one")),
+    }
+}
+
+/// What is true now may not be in a second.
+fn fresh(response: impl IntoResponse) -> Response {
+    let mut response = response.into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+impl Summary {
+    /// What is known of a recording.
+    pub fn of(recording: &Recording) -> Self {
+        let (extent, spec, sidecar) = (recording.extent(), recording.spec(), recording.sidecar());
+        let duration = seconds(extent.frames, spec.rate);
+        let (state, end) = match extent.state {
+            RecordingState::Growing => ("growing", None),
+            RecordingState::Ended { declared: true } => ("finished", Some("declared")),
+            RecordingState::Ended { declared: false } | RecordingState::Lost(_) => {
+                ("finished", Some("inferred"))
+            }
+        };
+        Self {
+            state,
+            end,
+            duration,
+            live_edge: extent.is_growing().then_some(duration),
+            frames: extent.frames,
+            pcm: Pcm { format: spec.format.to_string(), rate: spec.rate, channels: spec.channels },
+            title: sidecar.title,
+            started: sidecar.started,
+            audio: Format::ALL
+                .iter()
+                .map(|format| (format.name(), audio_path(recording.name(), *format)))
+                .collect(),
+            name: recording.name().to_string(),
+        }
+    }
+}
+
+impl Details {
+    fn of(recording: &Arc<Recording>) -> Result<Self, Problem> {
+        let mut formats = BTreeMap::new();
+        for format in Format::ALL {
+            let codec = format.codec(recording.spec(), Parameters::default())?;
+            let rendition = Rendition::new(Arc::clone(recording), codec, 0, None);
+            formats.insert(format.name(), GridDescription::of(&rendition, format));
+        }
+        Ok(Self { summary: Summary::of(recording), formats })
+    }
+}
+
+impl GridDescription {
+    fn of(rendition: &Rendition, format: Format) -> Self {
+        let (cut, grid) = (rendition.cut(), rendition.cut().grid());
+        let (length, exists) = match rendition.shape(&rendition.recording().extent()) {
+            Shape::Finished(finished) => (Some(finished.len), None),
+            Shape::Growing { exists } => (None, Some(exists)),
+        };
+        Self {
+            media_type: rendition.codec().media_type(),
+            header_bytes: grid.header_len,
+            rate: grid.rates.coded,
+            packet_frames: grid.packet_frames,
+            packet_bytes: grid.sizes.base,
+            packets_vary: grid.sizes.carry != 0,
+            segment_packets: grid.segment_packets,
+            segment_bytes: grid.segment_len(),
+            page: grid.paging.map(|paging| PageDescription {
+                packets: paging.packets,
+                bytes: cut.body_len(paging.packets),
+            }),
+            length,
+            exists,
+            virtual_total: if exists.is_some() { cut.virtual_total() } else { None },
+            bitrates: format.bitrates(rendition.recording().spec()),
+        }
+    }
+}
+
+/// The path at which a recording is heard.
+pub fn audio_path(name: &RecordingName, format: Format) -> String {
+    let escaped: Vec<String> = name.as_str().split('/').map(super::escape).collect();
+    format!("/audio/{}.{}", escaped.join("/"), format.name())
+}

@@ -1,0 +1,326 @@
+//! Get a segment, or have it coded: once, however many listen, and no further than anyone wants it.
+//!
+//! A segment is a **progressive buffer** ([`segment`]): coded bytes are appended to it packet by packet,
+//! readers follow it and are woken when there is more, and it is sealed when whole. One in the past fills at
+//! the speed of the encoder, the one at the live edge at the speed of the recorder; readers do not know the
+//! difference.
+//!
+//! While a segment is being coded it is in the table of those under way, where the next reader finds it.
+//! Sealed it moves to a cache bounded in bytes. When nobody reads it any more before it is whole, its coding
+//! stops at the next packets and it is dropped: it is a pure function of the sound and can be had again.
+//!
+//! Coding is done by a bounded pool of threads ([`pool`]), never on the async executor's.
+
+pub mod pool;
+pub mod segment;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tailcast_codecs::coder::Available;
+use tailcast_codecs::{Codec, CodecError, SegmentCoder};
+use tokio::sync::watch;
+
+use crate::recording::{Extent, Recording, RecordingError, State};
+use pool::Pool;
+use segment::{Segment, SegmentReader, Status};
+
+/// Why a segment cannot be had.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SegmentError {
+    /// The recording is lost.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// The encoder failed, or broke the contract.
+    #[error(transparent)]
+    Codec(Arc<CodecError>),
+    /// The server is shutting down, or a worker died.
+    #[error("the encoder is gone")]
+    Gone,
+}
+
+/// One recording in one format: what segments are segments of.
+#[derive(Debug, Clone)]
+pub struct Track {
+    /// Where the sound comes from.
+    pub recording: Arc<Recording>,
+    /// What is made of it.
+    pub codec: Arc<dyn Codec>,
+    codec_id: Arc<str>,
+}
+
+impl Track {
+    /// A recording in a format.
+    pub fn new(recording: Arc<Recording>, codec: Arc<dyn Codec>) -> Self {
+        let codec_id = codec.id().into();
+        Self { recording, codec, codec_id }
+    }
+
+    /// The format's name with all its parameters.
+    pub fn codec_id(&self) -> &str {
+        &self.codec_id
+    }
+
+    /// The key of a segment, of a recording that goes as far as `extent`.
+    ///
+    /// A segment that the end of a recording falls into (or just behind) depends on where that end is, so
+    /// the end is part of its key. While the recording grows there is no end, and when it goes on after a
+    /// pause the segment that was made with the pause's silence is not mistaken for the true one.
+    fn key(&self, number: u64, extent: &Extent) -> Key {
+        let grid = self.codec.grid();
+        let last_packet = (number + 1).saturating_mul(grid.segment_packets).saturating_sub(1);
+        let reaches_end = grid.frames_for(last_packet) > self.codec.feed().ready(extent.frames);
+        let ended = matches!(extent.state, State::Ended { .. });
+        Key {
+            recording: self.recording.id(),
+            codec: Arc::clone(&self.codec_id),
+            number,
+            end: (ended && reaches_end).then_some(extent.frames),
+        }
+    }
+}
+
+/// What makes one segment different from another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    recording: u64,
+    codec: Arc<str>,
+    number: u64,
+    end: Option<u64>,
+}
+
+/// Bytes that an entry of the cache takes beside the packets.
+const ENTRY_OVERHEAD: usize = 512;
+
+/// Packets coded between two looks at whether anybody still wants them, and between two wake-ups of those
+/// who do: at 128 kbit/s about 4 KiB, a fiftieth of a second of work.
+const STEP_PACKETS: u64 = 10;
+
+/// What has been done so far, for tests and for whoever watches the server.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Segments whose coding was begun.
+    pub started: AtomicU64,
+    /// Segments that became whole.
+    pub sealed: AtomicU64,
+    /// Segments that nobody wanted any more before they were whole.
+    pub abandoned: AtomicU64,
+    /// Readers that found their segment in the cache.
+    pub hits: AtomicU64,
+    /// Readers that joined a segment under way.
+    pub joined: AtomicU64,
+}
+
+/// The segments of every recording: those under way and those in the cache.
+#[derive(Debug)]
+pub struct Segments {
+    pool: Pool,
+    cache: moka::sync::Cache<Key, Arc<Segment>>,
+    under_way: Mutex<HashMap<Key, Arc<Segment>>>,
+    counters: Counters,
+}
+
+impl Segments {
+    /// `threads` encoders at a time, and at most `cache_bytes` of sealed segments kept.
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    pub fn new(threads: usize, cache_bytes: u64) -> std::io::Result<Arc<Self>> {
+        let cache = moka::sync::Cache::builder()
+            .max_capacity(cache_bytes)
+            .weigher(|_: &Key, segment: &Arc<Segment>| {
+                u32::try_from(segment.len() + ENTRY_OVERHEAD as u64).unwrap_or(u32::MAX)
+            })
+            // The plain rule, so that what a listener has just heard is what the next one finds.
+            .eviction_policy(moka::policy::EvictionPolicy::lru())
+            .build();
+        let under_way = Mutex::new(HashMap::new());
+        Ok(Arc::new(Self { pool: Pool::new(threads)?, cache, under_way, counters: Counters::default() }))
+    }
+
+    /// Encoders that run at a time.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// What has been done so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Bytes in the cache, with what its entries take beside the packets.
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.run_pending_tasks();
+        self.cache.weighted_size()
+    }
+
+    /// Segments that are being coded or wait for the recorder.
+    pub fn under_way(&self) -> usize {
+        self.under_way.lock().len()
+    }
+
+    /// A reader of segment `number`, of a recording that goes as far as `extent`. The segment is coded for as
+    /// long as it has a reader.
+    pub fn open(self: &Arc<Self>, track: &Track, number: u64, extent: &Extent) -> SegmentReader {
+        let key = track.key(number, extent);
+        let mut under_way = self.under_way.lock();
+        if let Some(segment) = under_way.get(&key) {
+            self.counters.joined.fetch_add(1, Ordering::Relaxed);
+            return segment.reader();
+        }
+        if let Some(segment) = self.cache.get(&key) {
+            self.counters.hits.fetch_add(1, Ordering::Relaxed);
+            return segment.reader();
+        }
+        let segment = Arc::new(Segment::new());
+        let reader = segment.reader();
+        under_way.insert(key.clone(), Arc::clone(&segment));
+        drop(under_way);
+        self.counters.started.fetch_add(1, Ordering::Relaxed);
+        let driver = Driver { segments: Arc::clone(self), track: track.clone(), key, segment };
+        tokio::spawn(driver.run());
+        reader
+    }
+}
+
+/// Takes one segment from nothing to whole.
+struct Driver {
+    segments: Arc<Segments>,
+    track: Track,
+    key: Key,
+    segment: Arc<Segment>,
+}
+
+/// How far a turn on the pool got.
+enum Turn {
+    /// All packets are out.
+    Whole,
+    /// All the sound there was is coded.
+    AtEdge,
+    /// Nobody reads it any more.
+    Unwanted,
+}
+
+impl Driver {
+    async fn run(self) {
+        let mut extent = self.track.recording.subscribe();
+        let mut coder = None;
+        loop {
+            let available = self.available(&extent.borrow_and_update());
+            match self.turn(&mut coder, available).await {
+                Ok(Turn::Whole) => return self.seal(),
+                Ok(Turn::AtEdge) => {
+                    if self.wait(&mut extent).await {
+                        return;
+                    }
+                }
+                Ok(Turn::Unwanted) => {
+                    if self.abandon() {
+                        return;
+                    }
+                }
+                Err(error) => return self.finish(Status::Failed(error)),
+            }
+        }
+    }
+
+    fn available(&self, extent: &Extent) -> Available {
+        match self.key.end {
+            Some(end) => Available::Ended(end),
+            None => Available::Growing(extent.frames),
+        }
+    }
+
+    /// Codes what can be coded, on the pool.
+    async fn turn(
+        &self,
+        coder: &mut Option<SegmentCoder>,
+        available: Available,
+    ) -> Result<Turn, SegmentError> {
+        let (track, segment, number) = (self.track.clone(), Arc::clone(&self.segment), self.key.number);
+        let taken = coder.take();
+        let work = move || {
+            let mut coder = match taken {
+                Some(coder) => coder,
+                None if segment.is_unwanted() => return (None, Ok(Turn::Unwanted)),
+                None => match SegmentCoder::new(Arc::clone(&track.codec), number) {
+                    Ok(coder) => coder,
+                    Err(error) => return (None, Err(SegmentError::Codec(Arc::new(error)))),
+                },
+            };
+            let turn = code(&track, &segment, &mut coder, available);
+            (Some(coder), turn)
+        };
+        let (back, turn) = self.segments.pool.run(&self.segment, work).await.ok_or(SegmentError::Gone)?;
+        *coder = back;
+        turn
+    }
+
+    /// Waits until there is more to code; true if the segment came to its end instead.
+    async fn wait(&self, extent: &mut watch::Receiver<Extent>) -> bool {
+        let state = extent.borrow().state.clone();
+        match state {
+            State::Growing => {}
+            // Readers come again with the end in their key.
+            State::Ended { .. } => {
+                self.finish(Status::Ended);
+                return true;
+            }
+            State::Lost(error) => {
+                self.finish(Status::Failed(error.into()));
+                return true;
+            }
+        }
+        tokio::select! {
+            _ = extent.changed() => false,
+            () = self.segment.unwanted() => self.abandon(),
+        }
+    }
+
+    /// Drops the segment if nobody reads it, which is certain only under the table's lock.
+    fn abandon(&self) -> bool {
+        let mut under_way = self.segments.under_way.lock();
+        let unwanted = self.segment.is_unwanted();
+        if unwanted {
+            under_way.remove(&self.key);
+            self.segments.counters.abandoned.fetch_add(1, Ordering::Relaxed);
+        }
+        unwanted
+    }
+
+    fn seal(&self) {
+        self.segment.seal();
+        // Into the cache first, so that at no time it is in neither.
+        self.segments.cache.insert(self.key.clone(), Arc::clone(&self.segment));
+        self.segments.cache.run_pending_tasks();
+        self.segments.counters.sealed.fetch_add(1, Ordering::Relaxed);
+        self.finish(Status::Whole);
+    }
+
+    fn finish(&self, status: Status) {
+        self.segments.under_way.lock().remove(&self.key);
+        self.segment.end(status);
+    }
+}
+
+fn code(
+    track: &Track,
+    segment: &Segment,
+    coder: &mut SegmentCoder,
+    available: Available,
+) -> Result<Turn, SegmentError> {
+    let mut pcm = Vec::new();
+    while let Some(batch) = coder.next(available, STEP_PACKETS) {
+        if segment.is_unwanted() {
+            return Ok(Turn::Unwanted);
+        }
+        track.recording.read(batch.source.clone(), &mut pcm)?;
+        let mut packets = Vec::new();
+        coder.code(&batch, &pcm, &mut packets).map_err(|error| SegmentError::Codec(Arc::new(error)))?;
+        segment.append(Bytes::from(packets));
+    }
+    Ok(if coder.is_whole() { Turn::Whole } else { Turn::AtEdge })
+}

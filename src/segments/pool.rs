@@ -1,0 +1,108 @@
+//! A bounded pool of threads for coding. What a listener is waiting for goes ahead of what is read ahead.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use super::segment::Segment;
+
+struct Job {
+    segment: Arc<Segment>,
+    work: Box<dyn FnOnce() + Send>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Queue {
+    /// The first job that somebody waits for, else the first. Whether somebody does may have changed since it
+    /// was queued, so it is asked now.
+    fn next(&mut self) -> Option<Job> {
+        let awaited = self.jobs.iter().position(|job| job.segment.is_awaited());
+        self.jobs.remove(awaited.unwrap_or(0))
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    more: Condvar,
+}
+
+/// The threads. They end when the pool is dropped, after what they are at.
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+    threads: usize,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    pub(super) fn new(threads: usize) -> io::Result<Self> {
+        let pool = Self { shared: Arc::new(Shared::default()), threads: threads.max(1) };
+        for number in 0..pool.threads {
+            let shared = Arc::clone(&pool.shared);
+            thread::Builder::new().name(format!("encoder-{number}")).spawn(move || serve(&shared))?;
+        }
+        Ok(pool)
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Runs `work`, which is for `segment`; `None` if it panicked or the pool is gone.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        segment: &Arc<Segment>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let work = Box::new(move || {
+            // Nobody listening means that the work is not wanted any more.
+            let _ = answer.send(work());
+        });
+        self.shared.queue.lock().jobs.push_back(Job { segment: Arc::clone(segment), work });
+        self.shared.more.notify_one();
+        answered.await.ok()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.queue.lock().closed = true;
+        self.shared.more.notify_all();
+    }
+}
+
+fn serve(shared: &Shared) {
+    loop {
+        let job = {
+            let mut queue = shared.queue.lock();
+            loop {
+                if queue.closed {
+                    return;
+                }
+                match queue.next() {
+                    Some(job) => break job,
+                    None => shared.more.wait(&mut queue),
+                }
+            }
+        };
+        if catch_unwind(AssertUnwindSafe(job.work)).is_err() {
+            tracing::error!("an encoder panicked; its segment is given up");
+        }
+    }
+}
