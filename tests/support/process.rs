@@ -1,0 +1,61 @@
+//! The real program as a process, for what only a process can show: signals, exit codes, being killed.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+pub struct Process {
+    pub child: Child,
+    pub address: SocketAddr,
+}
+
+/// The program that was built for this test run.
+pub fn tailcast() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tailcast"))
+}
+
+impl Process {
+    /// `tailcast serve` on a port of its own.
+    pub fn serve(root: &Path, arguments: &[&str]) -> Self {
+        let mut command = tailcast();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--root"]).arg(root).args(arguments);
+        Self::start(command, "http://")
+    }
+
+    /// Starts a command and reads its address from the first line that has one behind `mark`.
+    pub fn start(mut command: Command, mark: &str) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines
+            .by_ref()
+            .find_map(|line| Some(line.unwrap().split_once(mark)?.1.trim_end_matches('/').parse().unwrap()))
+            .expect("it ended without saying where it listens");
+        // What it still writes has to go somewhere.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit status.
+    pub fn terminate(&mut self) -> ExitStatus {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
