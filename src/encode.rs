@@ -15,7 +15,7 @@ use crate::body::{BodyError, BodyReader, Until};
 use crate::recording::{Recording, RecordingError};
 use crate::rendition::{Finished, Rendition, Shape};
 use crate::segments::Segments;
-use crate::time::{self, Position, TimeError, frames_in, seconds};
+use crate::time::{self, Position, frames_in, seconds};
 
 /// Why nothing was encoded.
 #[derive(Debug, thiserror::Error)]
@@ -230,11 +230,5 @@ impl Progress {
         self.bar.finish_and_clear();
         let (took, speed) = (self.begun.elapsed().as_secs_f64(), self.speed(self.len));
         eprintln!("{:.1} s of sound in {took:.2} s, {speed:.0}x real time", self.seconds);
-    }
-}
-
-impl From<TimeError> for EncodeError {
-    fn from(error: TimeError) -> Self {
-        Self::Option("pos", error.to_string())
     }
 }

@@ -37,6 +37,19 @@
 //!
 //! [`Server`] puts them together.
 
+// Nothing that comes from outside (a request, a recording, a sidecar) may be able to reach a panic, and a length
+// that wraps is a wrong byte position. Tests are let off in clippy.toml.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+#![warn(missing_docs)]
+
 pub mod body;
 pub mod config;
 pub mod demo;

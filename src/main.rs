@@ -1,5 +1,18 @@
 //! The command line of tailcast: `serve`, `encode`, `demo`.
 
+// Nothing that comes from outside (a request, a recording, a sidecar) may be able to reach a panic, and a length
+// that wraps is a wrong byte position. Tests are let off in clippy.toml.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+#![warn(missing_docs)]
+
 use std::error::Error;
 use std::io::IsTerminal;
 use std::process::ExitCode;

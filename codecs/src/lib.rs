@@ -33,6 +33,19 @@
 //! Implement [`Codec`] (and [`SegmentEncoder`] for what its encoder does); `examples/toy_format.rs` adds one
 //! in some eighty lines.
 
+// Nothing that comes from outside (a request, a recording, a sidecar) may be able to reach a panic, and a length
+// that wraps is a wrong byte position. Tests are let off in clippy.toml.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+#![warn(missing_docs)]
+
 pub mod coder;
 pub mod feed;
 pub mod format;

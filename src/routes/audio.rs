@@ -37,19 +37,23 @@ pub async fn audio(
     if *app.stop.borrow() {
         return Err(Problem::stopping());
     }
-    let (recording, format) = find(&app, &path, &query, &headers).await?;
+    let (recording, named) = find(&app, &path, &query).await?;
+    let format = named.or_else(|| accepted(&headers)).unwrap_or(Format::Wav);
     let rendition = Arc::new(query.rendition(recording, format)?);
-    Exchange { app, rendition, head: method == Method::HEAD, headers }.answer().await
+    let mut response = Exchange { app, rendition, head: method == Method::HEAD, headers }.answer().await?;
+    if named.is_none() {
+        // A cache must not give one client's format to another (RFC 9110 12.5.5).
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+    }
+    Ok(response)
 }
 
-/// The recording that a path means, and the format it is wanted in: by the parameter, else by the path's
-/// extension, else by `Accept`, else WAV.
+/// The recording that a path means, and the format if the parameter or else the path's extension names one.
 async fn find(
     app: &App,
     path: &str,
     query: &RenditionQuery,
-    headers: &HeaderMap,
-) -> Result<(Arc<Recording>, Format), Problem> {
+) -> Result<(Arc<Recording>, Option<Format>), Problem> {
     let chosen = query.format()?;
     let by_extension = path.rsplit_once('.').and_then(|(stem, extension)| {
         let format = Format::from_extension(extension)?;
@@ -57,7 +61,7 @@ async fn find(
     });
     if let Some((stem, format)) = by_extension {
         match app.find(stem).await {
-            Ok(recording) => return Ok((recording, chosen.unwrap_or(format))),
+            Ok(recording) => return Ok((recording, chosen.or(Some(format)))),
             // The extension may be part of the name: `show.mp3.pcm` is a recording `show.mp3`.
             Err(RecordingError::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
@@ -67,7 +71,7 @@ async fn find(
         (RecordingError::NotFound(_), Some((stem, _))) => RecordingError::NotFound(stem.to_owned()).into(),
         _ => Problem::from(error),
     })?;
-    Ok((recording, chosen.or_else(|| accepted(headers)).unwrap_or(Format::Wav)))
+    Ok((recording, chosen))
 }
 
 /// The format that the `Accept` header prefers; wildcards prefer none.

@@ -1,0 +1,29 @@
+# One command for each habit. `just` alone lists them.
+
+default:
+    @just --list
+
+# A recording that grows, a server, a page
+demo *ARGUMENTS:
+    cargo run --release -- demo {{ARGUMENTS}}
+
+# What has to hold before a commit, with the judges that are installed
+check:
+    .ci/run check
+
+# What CI does: installs the judges, checks, tries the README (Debian, root)
+ci:
+    .ci/run
+
+# Micro-benchmarks
+bench *ARGUMENTS:
+    cargo bench --bench serving -- {{ARGUMENTS}}
+
+# The same work beside ffmpeg; writes docs/performance.md (needs ffmpeg and curl)
+bench-ffmpeg:
+    cargo build --release
+    cargo bench --bench beside_ffmpeg
+
+# Licences, sources and duplicates of the dependencies (needs cargo-deny)
+deny:
+    cargo deny check licenses bans sources
