@@ -1,0 +1,93 @@
+//! Pins `FORMAT_VERSION` to digests of real output.
+//!
+//! If this fails, bytes have changed that clients may have half of, and caches whole. If that is what you want,
+//! raise `FORMAT_VERSION` in `codecs/src/lib.rs`, put the digests that the failure prints here, and say so in
+//! `CHANGELOG.md`. If not, find out what changed them: a library, a compiler's flag, a parameter.
+#![cfg(target_arch = "x86_64")]
+
+use std::sync::Arc;
+
+use tailcast_codecs::coder::Available;
+use tailcast_codecs::format::{Format, Parameters};
+use tailcast_codecs::{Codec, Cut, FORMAT_VERSION, PcmSpec, SegmentCoder};
+
+const PINNED_VERSION: u32 = 1;
+
+/// The recording's format, the rendition's, and CRC-64 of a header and of the first segments.
+const PINNED: [(&str, Format, Parameters, u64); 13] = [
+    ("s16le:48000:2", Format::Wav, DEFAULT, 0x59f2_0334_56db_ee92),
+    ("s24-32be:48000:6", Format::Wav, DEFAULT, 0xcbec_9efb_4f96_89a8),
+    ("f32le:44100:2", Format::Wav, MONO, 0x94ce_90f9_2ae5_137b),
+    ("s16le:44100:2", Format::Mp3, DEFAULT, 0x400b_5690_f33b_7180),
+    ("s16le:44100:1", Format::Mp3, DEFAULT, 0x6447_f774_a28f_c384),
+    ("s24le:96000:2", Format::Mp3, kbps(320), 0x5351_174a_0545_efce),
+    ("s16le:22050:2", Format::Mp3, kbps(64), 0xaf5a_49d9_4267_1bc5),
+    ("u8:8000:1", Format::Mp3, DEFAULT, 0x813e_8e77_ce21_7582),
+    ("s16le:48000:2", Format::Opus, DEFAULT, 0x3ace_aa76_1f74_d177),
+    ("s16le:44100:2", Format::Opus, kbps(128), 0x5f04_d697_2b67_05be),
+    ("s16le:16000:1", Format::Opus, DEFAULT, 0x2384_85d3_e390_cd24),
+    ("s16be:24000:2", Format::Opus, kbps(24), 0xc7d2_6858_5998_ea66),
+    ("f32le:48000:6", Format::Opus, MONO, 0x0f4d_442e_018c_b215),
+];
+
+const fn kbps(bitrate: u32) -> Parameters {
+    Parameters { bitrate: Some(bitrate), channels: None }
+}
+
+const DEFAULT: Parameters = Parameters { bitrate: None, channels: None };
+const MONO: Parameters = Parameters { bitrate: None, channels: Some(1) };
+
+/// Bytes that are nothing like silence in any sample format: a slow triangle with noise from a linear
+/// congruential generator, as 16-bit values; other formats take the same bytes as they come.
+fn sound(spec: PcmSpec, frames: u64) -> Vec<u8> {
+    let mut state = 1u32;
+    let len = usize::try_from(frames).unwrap() * spec.frame_bytes();
+    let mut out = Vec::with_capacity(len + 4);
+    let mut n = 0i32;
+    while out.len() < len {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        n += 1;
+        let triangle = ((n * 37) % 32_768 - 16_384).abs() - 8_192;
+        let value = triangle + (state >> 20) as i32 - 2_048;
+        match spec.format.bytes() {
+            1 => out.push((value >> 8) as u8 ^ 0x80),
+            4 => out.extend((value as f32 / 32_768.0).to_le_bytes()),
+            3 => out.extend(&(value << 8).to_le_bytes()[..3]),
+            _ => out.extend((value as i16).to_le_bytes()),
+        }
+    }
+    out.truncate(len);
+    out
+}
+
+fn digest(codec: &Arc<dyn Codec>, seconds: u64) -> u64 {
+    let spec = codec.feed().spec();
+    let frames = u64::from(spec.rate) * seconds;
+    let pcm = sound(spec, frames);
+    let grid = codec.grid();
+    let cut = Cut::new(grid, grid.rates.coded.into());
+    let mut bytes = codec.header(&cut, None);
+    bytes.extend(codec.header(&cut, Some(12_345)));
+    for number in 0..=grid.segment_of(grid.rates.to_coded(frames) / grid.packet_frames) {
+        let mut coder = SegmentCoder::new(Arc::clone(codec), number).unwrap();
+        while let Some(batch) = coder.next(Available::Ended(frames), 20) {
+            let range = batch.source.start as usize * spec.frame_bytes()
+                ..batch.source.end as usize * spec.frame_bytes();
+            coder.code(&batch, &pcm[range], &mut bytes).unwrap();
+        }
+    }
+    crc::Crc::<u64, crc::Table<16>>::new(&crc::CRC_64_XZ).checksum(&bytes)
+}
+
+#[test]
+fn the_bytes_of_this_version_are_these() {
+    let mut wrong = String::new();
+    for (spec, format, parameters, pinned) in PINNED {
+        let codec = format.codec(spec.parse().unwrap(), parameters).unwrap();
+        let digest = digest(&codec, 6);
+        if digest != pinned {
+            wrong += &format!("{}: {digest:#018x}, not {pinned:#018x}\n", codec.id());
+        }
+    }
+    assert!(wrong.is_empty() && FORMAT_VERSION == PINNED_VERSION, "the coded bytes have changed:\n{wrong}");
+}
