@@ -59,13 +59,23 @@ pub struct BodyReader {
     until: Until,
     started_at: u64,
     /// Known from the first if the rendition is finished, else when the recording ends.
-    finished: Option<Finished>,
+    end: Option<End>,
     held: VecDeque<(u64, SegmentReader)>,
     /// Segments read to their end, by which reading ahead warms up: who only wants a few bytes should not
     /// have whole segments coded after them.
     consumed: usize,
     /// Packets gathered for the next pages.
     gathered: Vec<u8>,
+}
+
+/// A finished rendition, and how far its recording went when it was. From then on a body is read by that, even
+/// if the recording goes on: it is what the ETag stands for.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// The rendition's lengths.
+    pub finished: Finished,
+    /// The recording's.
+    pub extent: Extent,
 }
 
 /// What a step of reading came to.
@@ -78,14 +88,14 @@ enum Step {
 }
 
 impl BodyReader {
-    /// From byte `from` of a rendition on. `extent` tells how far its recording goes and is what the decision
-    /// about the answer was made on; `finished` is set if the rendition was finished then.
+    /// From byte `from` of a rendition on. `extent` tells how far its recording goes; `end` is set if the
+    /// rendition was finished when it was decided what to answer.
     pub fn new(
         rendition: Arc<Rendition>,
         segments: Arc<Segments>,
         extent: watch::Receiver<Extent>,
         stop: watch::Receiver<bool>,
-        finished: Option<Finished>,
+        end: Option<End>,
         (from, until): (u64, Until),
     ) -> Self {
         Self {
@@ -96,7 +106,7 @@ impl BodyReader {
             position: from,
             until,
             started_at: from,
-            finished,
+            end,
             held: VecDeque::new(),
             consumed: 0,
             gathered: Vec::new(),
@@ -119,12 +129,12 @@ impl BodyReader {
         loop {
             let limit = self.limit();
             if self.position >= limit {
-                return self.end();
+                return self.close();
             }
             let mut bytes = match self.step().await? {
                 Step::Bytes(bytes) => bytes,
                 Step::Ended => continue,
-                Step::Stop => return self.end(),
+                Step::Stop => return self.close(),
             };
             bytes.truncate(usize::try_from(limit - self.position).unwrap_or(usize::MAX));
             self.position += bytes.len() as u64;
@@ -132,9 +142,23 @@ impl BodyReader {
         }
     }
 
+    /// The lengths, where they are known: of a finished rendition, or of a clip, which may yet turn out to be
+    /// shorter but not longer.
+    fn finished(&self) -> Option<Finished> {
+        self.end.as_ref().map_or_else(|| self.rendition.longest(), |end| Some(end.finished))
+    }
+
+    /// How far the recording goes, as far as this body is concerned.
+    fn extent(&self) -> Extent {
+        match &self.end {
+            Some(end) => end.extent.clone(),
+            None => self.extent.borrow().clone(),
+        }
+    }
+
     /// The byte at which to stop, as far as it is known.
     fn limit(&self) -> u64 {
-        let len = self.finished.map_or(u64::MAX, |finished| finished.len);
+        let len = self.finished().map_or(u64::MAX, |finished| finished.len);
         match self.until {
             Until::Byte(byte) => byte.min(len),
             Until::End(most) => most.unwrap_or(u64::MAX).min(len),
@@ -142,7 +166,7 @@ impl BodyReader {
     }
 
     /// An end is in order if it is where the headers said it would be, or they did not say.
-    fn end(&self) -> Result<Option<Bytes>, BodyError> {
+    fn close(&self) -> Result<Option<Bytes>, BodyError> {
         match self.until {
             Until::Byte(byte) if self.position != byte => Err(BodyError::Short {
                 promised: byte.saturating_sub(self.started_at),
@@ -155,7 +179,7 @@ impl BodyReader {
     async fn step(&mut self) -> Result<Step, BodyError> {
         let header_len = self.rendition.cut().grid().header_len;
         if self.position < header_len {
-            let header = Bytes::from(self.rendition.header(self.finished.map(|finished| finished.frames)));
+            let header = Bytes::from(self.rendition.header(self.end.as_ref().map(|end| end.finished.frames)));
             let from = usize::try_from(self.position).unwrap_or(usize::MAX);
             return Ok(Step::Bytes(header.slice(from.min(header.len())..)));
         }
@@ -173,7 +197,7 @@ impl BodyReader {
 
     /// What is left behind the last packet, if the position is there.
     fn trailer(&self) -> Option<Bytes> {
-        let finished = self.finished?;
+        let finished = self.finished()?;
         let cut = self.rendition.cut();
         let packets = cut.packets(finished.frames);
         let past = usize::try_from(self.position.checked_sub(cut.len(packets))?).ok()?;
@@ -202,7 +226,7 @@ impl BodyReader {
         let page_packets = grid.paging.map_or(1, |paging| paging.packets);
         loop {
             let packets = self.gathered.len() as u64 / packet_len;
-            let last = self.finished.map(|finished| cut.packets(finished.frames));
+            let last = self.finished().map(|finished| cut.packets(finished.frames));
             if packets >= page_packets || last.is_some_and(|last| first + packets >= last) {
                 break;
             }
@@ -222,7 +246,7 @@ impl BodyReader {
     /// Takes packets, though none behind the rendition's last.
     fn gather(&mut self, first: u64, bytes: &[u8]) {
         let cut = self.rendition.cut();
-        let most = self.finished.map_or(u64::MAX, |finished| {
+        let most = self.finished().map_or(u64::MAX, |finished| {
             (cut.packets(finished.frames) - first).saturating_mul(cut.grid().sizes.base)
         });
         let room = usize::try_from(most.saturating_sub(self.gathered.len() as u64)).unwrap_or(usize::MAX);
@@ -235,7 +259,7 @@ impl BodyReader {
         let cut = *self.rendition.cut();
         let page_packets = cut.grid().paging.map_or(1, |paging| paging.packets);
         let len_of = |packets: u64| usize::try_from(packets * cut.grid().sizes.base).unwrap_or(usize::MAX);
-        let end = self.finished.map(|finished| (cut.packets(finished.frames), finished.frames));
+        let end = self.finished().map(|finished| (cut.packets(finished.frames), finished.frames));
         let mut out = Vec::new();
         let mut used = 0;
         for packets in self.gathered.chunks(len_of(page_packets)) {
@@ -258,8 +282,15 @@ impl BodyReader {
     async fn canonical(&mut self, offset: u64) -> Result<Option<Found>, BodyError> {
         let grid = *self.rendition.cut().grid();
         let number = offset / grid.segment_len();
-        self.hold(number);
-        let following = self.finished.is_none();
+        let extent = self.extent();
+        match extent.state {
+            State::Lost(error) => return Err(error.into()),
+            // The length has to be known before a segment is read that goes on behind the end, in silence.
+            State::Ended { .. } if self.end.is_none() => return Ok(Some(Found::Ended)),
+            _ => {}
+        }
+        self.hold(number, &extent);
+        let following = self.end.is_none();
         let Some((_, reader)) = self.held.front_mut() else { return Err(SegmentError::Gone.into()) };
         let within = offset % grid.segment_len();
         let found = tokio::select! {
@@ -273,22 +304,21 @@ impl BodyReader {
     }
 
     /// Holds the segment `number` and a few after it, and lets go of those before.
-    fn hold(&mut self, number: u64) {
+    fn hold(&mut self, number: u64, extent: &Extent) {
         while self.held.front().is_some_and(|(held, _)| *held != number) {
             self.held.pop_front();
             self.consumed += 1;
         }
         let ahead = (self.consumed + 1).min(self.segments.threads() + 1) as u64;
-        let extent = self.extent.borrow().clone();
         for next in number..=number + ahead {
             let held = self.held.back().is_some_and(|(held, _)| *held >= next);
             if held {
                 continue;
             }
-            if next > number && !self.is_wanted(next, &extent) {
+            if next > number && !self.is_wanted(next, extent) {
                 break;
             }
-            let reader = self.segments.open(self.rendition.track(), next, &extent);
+            let reader = self.segments.open(self.rendition.track(), next, extent);
             self.held.push_back((next, reader));
         }
     }
@@ -312,22 +342,20 @@ impl BodyReader {
             if let State::Lost(error) = extent.state {
                 return Err(error.into());
             }
-            if self.finished.is_none() && *self.stop.borrow() {
+            if self.end.is_none() && *self.stop.borrow() {
                 return Ok(Step::Stop);
             }
             let cut = *self.rendition.cut();
             let packet_len = cut.grid().sizes.base.max(1);
             let first = cut.packet_at_byte(self.position);
-            let there = match self.finished {
-                Some(finished) => cut.packets(finished.frames),
-                None => cut.codable(extent.frames),
-            };
+            let most = self.finished().map_or(u64::MAX, |finished| cut.packets(finished.frames));
+            let there = if self.end.is_some() { most } else { cut.codable(extent.frames).min(most) };
             if there > first {
                 let last_wanted = self.limit().saturating_sub(cut.grid().header_len).div_ceil(packet_len);
                 let most = first + (COPY_BYTES / packet_len).max(1);
                 return self.copy_packets(first, there.min(last_wanted).min(most)).await;
             }
-            if self.finished.is_none() && !extent.is_growing() {
+            if self.end.is_none() && !extent.is_growing() {
                 return Ok(self.learn_of_the_end());
             }
             tokio::select! {
@@ -362,12 +390,12 @@ impl BodyReader {
         Ok(Step::Bytes(bytes.map(|bytes| bytes.slice(skip.min(bytes.len())..))?))
     }
 
-    /// The recording has ended, so the rendition's length is known. (If it has gone on since, the next
-    /// segment is asked for with more sound, and followed on.)
+    /// The recording has ended, so the rendition's length is known. (If it has gone on since, it is not, and
+    /// the recording is followed on.)
     fn learn_of_the_end(&mut self) -> Step {
         let extent = self.extent.borrow_and_update().clone();
         if let Shape::Finished(finished) = self.rendition.shape(&extent) {
-            self.finished = Some(finished);
+            self.end = Some(End { finished, extent });
         }
         Step::Ended
     }

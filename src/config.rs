@@ -34,6 +34,19 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// What is logged, as a filter of `tracing`.
     pub log: String,
+    /// By which names the options were given that may yet turn out not to work.
+    pub names: Names,
+}
+
+/// What `root`, `listen` and `threads` were written as, for errors: `--root`, `TAILCAST_ROOT`, …
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// The folder's.
+    pub root: Origin,
+    /// The address's.
+    pub listen: Origin,
+    /// That of the number of encoders.
+    pub threads: Origin,
 }
 
 /// One option: its name, what stands for its value in the help, its default, and what it is.
@@ -105,8 +118,10 @@ pub enum ConfigError {
     #[error("--{0} is missing (or {env}, or `{0}` in the file of --config)", env = environment_name(.0))]
     Missing(&'static str),
     /// The file of settings cannot be used.
-    #[error("--config {path}: {why}", path = .path.display())]
+    #[error("{origin} {path}: {why}", path = .path.display())]
     File {
+        /// The option by the name it was given under.
+        origin: Origin,
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
@@ -165,7 +180,13 @@ pub fn arguments(command: Command) -> Command {
 /// When one of them is missing or wrong.
 pub fn read(matches: &ArgMatches) -> Result<Config, ConfigError> {
     let file = match matches.get_one::<String>("config") {
-        Some(path) => read_file(Path::new(path))?,
+        Some(path) => {
+            let origin = match matches.value_source("config") {
+                Some(ValueSource::EnvVariable) => Origin::Environment("config"),
+                _ => Origin::CommandLine("config"),
+            };
+            read_file(Path::new(path), &origin)?
+        }
         None => File { path: PathBuf::new(), values: BTreeMap::new() },
     };
     Settings { matches: Some(matches), file }.config()
@@ -176,8 +197,8 @@ struct File {
     values: BTreeMap<String, String>,
 }
 
-fn read_file(path: &Path) -> Result<File, ConfigError> {
-    let wrong = |why: String| ConfigError::File { path: path.to_owned(), why };
+fn read_file(path: &Path, origin: &Origin) -> Result<File, ConfigError> {
+    let wrong = |why: String| ConfigError::File { origin: origin.clone(), path: path.to_owned(), why };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let table: toml::Table =
         toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))?;
@@ -234,9 +255,10 @@ impl Settings<'_> {
 
     fn config(&self) -> Result<Config, ConfigError> {
         let threads = match self.find("threads") {
-            Some(_) => self.get("threads", count)?,
-            None => std::thread::available_parallelism().map_or(1, usize::from),
+            Some(_) => self.get("threads", thread_count)?,
+            None => cores(),
         };
+        let name = |name| self.find(name).map_or(Origin::Default(name), |(origin, _)| origin);
         Ok(Config {
             root: self.get("root", folder)?,
             listen: self.get("listen", address)?,
@@ -246,6 +268,7 @@ impl Settings<'_> {
             threads,
             shutdown_timeout: self.get("shutdown-timeout", time::duration)?,
             log: self.get("log", filter)?,
+            names: Names { root: name("root"), listen: name("listen"), threads: name("threads") },
         })
     }
 }
@@ -275,7 +298,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("`{text}` is not an address with a port, such as 127.0.0.1:8000 or [::]:8000"))
 }
 
-fn count(text: &str) -> Result<usize, String> {
+/// One for each core.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A number of encoders.
+pub(crate) fn thread_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..=1024) => Ok(count),
         _ => Err(format!("`{text}` is not a number from 1 to 1024")),

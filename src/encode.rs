@@ -1,6 +1,7 @@
 //! `tailcast encode`: a recording to a file, of the same segments as the server's, on all cores.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ use tailcast_codecs::PcmSpec;
 use tailcast_codecs::format::{Format, FormatError, Parameters};
 use tokio::sync::watch;
 
-use crate::body::{BodyError, BodyReader, Until};
+use crate::body::{BodyError, BodyReader, End, Until};
+use crate::config;
 use crate::recording::{Recording, RecordingError};
 use crate::rendition::{Finished, Rendition, Shape};
 use crate::segments::Segments;
@@ -26,9 +28,9 @@ pub enum EncodeError {
     /// The input cannot be used.
     #[error(transparent)]
     Recording(#[from] RecordingError),
-    /// The format cannot be had of this input.
-    #[error(transparent)]
-    Format(#[from] FormatError),
+    /// The output is the input.
+    #[error("--output: `{}` is the recording itself", .0.display())]
+    Itself(PathBuf),
     /// Coding broke off.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -89,12 +91,13 @@ struct Task {
 pub fn run(matches: &ArgMatches) -> Result<(), EncodeError> {
     let task = Task::from(matches)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let result = runtime.block_on(task.run());
-    if result.is_err() && task.output.is_file() {
-        // Half a file looks like a whole one to whoever finds it later.
-        let _ = std::fs::remove_file(&task.output);
+    runtime.block_on(task.run())
+}
+
+impl From<FormatError> for EncodeError {
+    fn from(error: FormatError) -> Self {
+        Self::Option(error.parameter(), error.to_string())
     }
-    result
 }
 
 fn option<T, E: ToString>(
@@ -132,8 +135,7 @@ impl Task {
             bitrate: option(matches, "bitrate", number)?,
             channels: option(matches, "channels", number)?,
         };
-        let threads = option(matches, "threads", number)?;
-        let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let threads = option(matches, "threads", config::thread_count)?.unwrap_or_else(config::cores);
         let rendition = rendition(&input, pcm, format, parameters, (position, duration))?;
         // A file is taken as it is now, even while it grows.
         let Shape::Finished(finished) = rendition.shape(&rendition.recording().extent()) else {
@@ -143,15 +145,33 @@ impl Task {
     }
 
     async fn run(&self) -> Result<(), EncodeError> {
+        if self.overwrites_its_input() {
+            return Err(EncodeError::Itself(self.output.clone()));
+        }
         let failed = |error| EncodeError::Output { path: self.output.clone(), error };
-        let mut out = open(&self.output).map_err(failed)?;
+        let out = open(&self.output).map_err(failed)?;
+        let result = self.write(out).await;
+        if result.is_err() && self.output.is_file() {
+            // Half a file looks like a whole one to whoever finds it later.
+            let _ = std::fs::remove_file(&self.output);
+        }
+        result
+    }
+
+    fn overwrites_its_input(&self) -> bool {
+        let output = std::fs::metadata(&self.output);
+        output.is_ok_and(|output| self.rendition.recording().is_file(output.dev(), output.ino()))
+    }
+
+    async fn write(&self, mut out: Box<dyn Write + Send>) -> Result<(), EncodeError> {
+        let failed = |error| EncodeError::Output { path: self.output.clone(), error };
         let (_stop, stopping) = watch::channel(false);
         let mut reader = BodyReader::new(
             Arc::new(self.rendition.clone()),
             Segments::new(self.threads, 0)?,
             self.rendition.recording().subscribe(),
             stopping,
-            Some(self.finished),
+            Some(End { finished: self.finished, extent: self.rendition.recording().extent() }),
             (0, Until::Byte(self.finished.len)),
         );
         let progress = Progress::new(self);
@@ -181,7 +201,7 @@ fn rendition(
         let length = seconds(frames, rate);
         return Err(EncodeError::Option(
             "pos",
-            format!("{position} s is past the end: the recording has {length:.3} s"),
+            format!("`{position}` is past the end: the recording has {length:.3} s"),
         ));
     }
     let codec = format.codec(recording.spec(), parameters)?;
@@ -229,6 +249,11 @@ impl Progress {
     fn done(&self) {
         self.bar.finish_and_clear();
         let (took, speed) = (self.begun.elapsed().as_secs_f64(), self.speed(self.len));
-        eprintln!("{:.1} s of sound in {took:.2} s, {speed:.0}x real time", self.seconds);
+        // Not `eprintln!`, which panics where there is nobody to tell.
+        let _ = writeln!(
+            std::io::stderr(),
+            "{:.1} s of sound in {took:.2} s, {speed:.0}x real time",
+            self.seconds
+        );
     }
 }

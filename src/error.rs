@@ -152,12 +152,7 @@ impl From<RecordingError> for Problem {
 
 impl From<FormatError> for Problem {
     fn from(error: FormatError) -> Self {
-        let parameter = match &error {
-            FormatError::Name(_) => "format",
-            FormatError::Bitrate { .. } => "bitrate",
-            FormatError::Channels { .. } | FormatError::Pcm(_) => "channels",
-        };
-        Self::parameter(parameter, error)
+        Self::parameter(error.parameter(), error)
     }
 }
 

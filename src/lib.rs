@@ -72,7 +72,7 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use config::Config;
+use config::{Config, Names, Origin};
 use recording::Catalogue;
 use routes::App;
 use segments::Segments;
@@ -91,24 +91,30 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The folder cannot be opened.
-    #[error("--root {path}: {error}")]
+    #[error("{name} {path}: {error}")]
     Root {
+        /// The option.
+        name: Origin,
         /// The folder.
         path: String,
         /// What the system said.
         error: io::Error,
     },
     /// The address cannot be listened on.
-    #[error("--listen {address}: {error}")]
+    #[error("{name} {address}: {error}")]
     Listen {
+        /// The option.
+        name: Origin,
         /// The address.
         address: SocketAddr,
         /// What the system said.
         error: io::Error,
     },
     /// The encoders' threads cannot be started.
-    #[error("--threads {threads}: {error}")]
+    #[error("{name} {threads}: {error}")]
     Threads {
+        /// The option.
+        name: Origin,
         /// How many.
         threads: usize,
         /// What the system said.
@@ -122,11 +128,16 @@ impl Server {
     /// # Errors
     /// When one of them cannot be opened.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let Names { root, listen, threads } = config.names.clone();
+        let path = config.root.display().to_string();
         let catalogue = Catalogue::open(&config.root, config.pcm, config.growth_timeout)
-            .map_err(|error| StartError::Root { path: config.root.display().to_string(), error })?;
-        let segments = Segments::new(config.threads, config.cache)
-            .map_err(|error| StartError::Threads { threads: config.threads, error })?;
-        let refused = |error| StartError::Listen { address: config.listen, error };
+            .map_err(|error| StartError::Root { name: root, path, error })?;
+        let segments = Segments::new(config.threads, config.cache).map_err(|error| StartError::Threads {
+            name: threads,
+            threads: config.threads,
+            error,
+        })?;
+        let refused = |error| StartError::Listen { name: listen.clone(), address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (stop, stopping) = watch::channel(false);
@@ -181,21 +192,21 @@ impl Server {
     }
 }
 
-/// Waits for a signal to stop: Ctrl-C, SIGTERM, or the terminal's end.
-pub async fn stop_signal() {
+/// Waits for a signal to stop: Ctrl-C, SIGTERM, or the terminal's end. From this call on (not only from when it
+/// is waited for) these signals do not end the process by themselves.
+///
+/// # Errors
+/// When signals cannot be received.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
-    let wait = async |kind: SignalKind| match signal(kind) {
-        Ok(mut signal) => {
-            signal.recv().await;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
-        Err(error) => {
-            tracing::error!(%error, "signals cannot be received");
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
-    }
+    })
 }

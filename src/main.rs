@@ -14,7 +14,7 @@
 #![warn(missing_docs)]
 
 use std::error::Error;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
@@ -54,7 +54,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tailcast: {error}");
+            // Not `eprintln!`, which panics where there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "tailcast: {error}");
             ExitCode::FAILURE
         }
     }
@@ -65,6 +66,8 @@ fn log_to_stderr(filter: &str) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // A log that cannot be written is no reason to panic, which reporting it to stderr would come to.
+        .log_internal_errors(false)
         .init();
 }
 
@@ -74,7 +77,7 @@ fn serve(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     Runtime::new()?.block_on(async {
         let server = Server::bind(&config).await?;
         announce(&config, &server);
-        Ok(server.run(stop_signal()).await?)
+        Ok(server.run(stop_signal()?).await?)
     })
 }
 
@@ -87,5 +90,5 @@ fn run_demo(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     log_to_stderr("warn");
     let listen = matches.get_one::<String>("listen").map_or("", String::as_str);
     let listen = listen.parse().map_err(|_| format!("--listen: `{listen}` is not an address with a port"))?;
-    Ok(Runtime::new()?.block_on(demo::run(listen, stop_signal()))?)
+    Runtime::new()?.block_on(async { Ok(demo::run(listen, stop_signal()?).await?) })
 }

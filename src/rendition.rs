@@ -103,6 +103,13 @@ impl Rendition {
         }
     }
 
+    /// What a clip is if its recording gets to its end; nothing is longer.
+    pub fn longest(&self) -> Option<Finished> {
+        let frames = self.clip?;
+        let needed = self.cut.depends_on(self.cut.packets(frames));
+        Some(self.finished(frames, Decided::BySound(self.source_for(needed))))
+    }
+
     fn finished(&self, frames: u64, by: Decided) -> Finished {
         Finished { frames, len: rendition_len(self.codec(), &self.cut, frames), by }
     }

@@ -13,7 +13,7 @@ fn some_ranges(len: u64) -> Vec<(u64, u64)> {
     (0..RANGES)
         .map(|_| {
             let first = random() % len;
-            let most = if random() % 4 == 0 { len - first } else { (len - first).min(20_000) };
+            let most = if random().is_multiple_of(4) { len - first } else { (len - first).min(20_000) };
             (first, first + random() % most)
         })
         .collect()

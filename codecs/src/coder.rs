@@ -85,15 +85,24 @@ impl SegmentCoder {
         self.segment
     }
 
-    /// Packets in all, with the preroll's.
-    fn total(&self) -> u64 {
+    /// Packets in all, with the preroll's. Behind the last that it takes to hear a recording's end there are
+    /// none.
+    fn total(&self, available: Available) -> u64 {
         let grid = self.codec.grid();
-        grid.preroll(self.segment) + grid.segment_packets
+        let own = match available {
+            Available::Growing(_) => grid.segment_packets,
+            Available::Ended(frames) => {
+                let end = grid.packets_until(grid.rates.to_coded(frames));
+                end.saturating_sub(self.segment.saturating_mul(grid.segment_packets))
+                    .min(grid.segment_packets)
+            }
+        };
+        grid.preroll(self.segment) + own
     }
 
     /// Whether every packet is out.
-    pub fn is_whole(&self) -> bool {
-        self.packets >= self.total()
+    pub fn is_whole(&self, available: Available) -> bool {
+        self.packets >= self.total(available)
     }
 
     /// Coded frame at which the sound for the first `packets` packets ends.
@@ -104,7 +113,7 @@ impl SegmentCoder {
 
     /// How many packets (with the preroll's) the sound that is there is enough for.
     fn reachable(&self, available: Available) -> u64 {
-        let Available::Growing(frames) = available else { return self.total() };
+        let Available::Growing(frames) = available else { return u64::MAX };
         let grid = self.codec.grid();
         let ready = signed(self.codec.feed().ready(frames));
         unsigned(ready - self.origin).saturating_sub(grid.lookahead) / grid.packet_frames
@@ -115,7 +124,7 @@ impl SegmentCoder {
     pub fn next(&self, available: Available, packets: u64) -> Option<Batch> {
         let preroll = self.codec.grid().preroll(self.segment);
         let wanted = self.packets.max(preroll).saturating_add(packets.max(1));
-        let until = wanted.min(self.total()).min(self.reachable(available));
+        let until = wanted.min(self.total(available)).min(self.reachable(available));
         if until <= self.packets {
             return None;
         }

@@ -182,6 +182,17 @@ pub enum FormatError {
     Pcm(#[from] PcmError),
 }
 
+impl FormatError {
+    /// The parameter at fault, by its name in URLs and options.
+    pub fn parameter(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "format",
+            Self::Bitrate { .. } => "bitrate",
+            Self::Channels { .. } | Self::Pcm(_) => "channels",
+        }
+    }
+}
+
 fn list(allowed: &[impl ToString], none: &str) -> String {
     if allowed.is_empty() {
         return none.to_owned();

@@ -184,6 +184,12 @@ impl Grid {
         packet.saturating_add(1).saturating_mul(self.packet_frames).saturating_add(self.lookahead)
     }
 
+    /// How many packets (from packet 0 on) it takes to hear everything before coded frame `end`: enough that the
+    /// decoder's delay is made up for.
+    pub fn packets_until(&self, end: u64) -> u64 {
+        self.delay.saturating_add(end).div_ceil(self.packet_frames)
+    }
+
     /// How many packets (from packet 0 on) can be coded when `coded_frames` coded frames are there.
     pub fn codable(&self, coded_frames: u64) -> u64 {
         coded_frames.saturating_sub(self.lookahead) / self.packet_frames
@@ -226,9 +232,10 @@ impl Cut {
         self.grid.delay + self.start - self.first_packet * self.grid.packet_frames
     }
 
-    /// Packets that it takes to hear `frames` coded frames: enough that the decoder's delay is made up for.
+    /// Packets that it takes to hear `frames` coded frames.
     pub fn packets(&self, frames: u64) -> u64 {
-        if frames == 0 { 0 } else { self.skip().saturating_add(frames).div_ceil(self.grid.packet_frames) }
+        let end = self.start.saturating_add(frames);
+        if frames == 0 { 0 } else { self.grid.packets_until(end) - self.first_packet }
     }
 
     /// Packets of this rendition that can be coded when the recording has `coded_frames` coded frames.

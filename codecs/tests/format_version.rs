@@ -15,19 +15,19 @@ const PINNED_VERSION: u32 = 1;
 
 /// The recording's format, the rendition's, and CRC-64 of a header and of the first segments.
 const PINNED: [(&str, Format, Parameters, u64); 13] = [
-    ("s16le:48000:2", Format::Wav, DEFAULT, 0x59f2_0334_56db_ee92),
-    ("s24-32be:48000:6", Format::Wav, DEFAULT, 0xcbec_9efb_4f96_89a8),
-    ("f32le:44100:2", Format::Wav, MONO, 0x94ce_90f9_2ae5_137b),
-    ("s16le:44100:2", Format::Mp3, DEFAULT, 0x400b_5690_f33b_7180),
-    ("s16le:44100:1", Format::Mp3, DEFAULT, 0x6447_f774_a28f_c384),
-    ("s24le:96000:2", Format::Mp3, kbps(320), 0x5351_174a_0545_efce),
-    ("s16le:22050:2", Format::Mp3, kbps(64), 0xaf5a_49d9_4267_1bc5),
-    ("u8:8000:1", Format::Mp3, DEFAULT, 0x813e_8e77_ce21_7582),
-    ("s16le:48000:2", Format::Opus, DEFAULT, 0x3ace_aa76_1f74_d177),
-    ("s16le:44100:2", Format::Opus, kbps(128), 0x5f04_d697_2b67_05be),
-    ("s16le:16000:1", Format::Opus, DEFAULT, 0x2384_85d3_e390_cd24),
-    ("s16be:24000:2", Format::Opus, kbps(24), 0xc7d2_6858_5998_ea66),
-    ("f32le:48000:6", Format::Opus, MONO, 0x0f4d_442e_018c_b215),
+    ("s16le:48000:2", Format::Wav, DEFAULT, 0x77fd_95ec_ac11_a706),
+    ("s24-32be:48000:6", Format::Wav, DEFAULT, 0x8750_edf8_dcf1_3600),
+    ("f32le:44100:2", Format::Wav, MONO, 0x03fd_b526_1856_8f37),
+    ("s16le:44100:2", Format::Mp3, DEFAULT, 0x056a_2539_ae16_9618),
+    ("s16le:44100:1", Format::Mp3, DEFAULT, 0x2af0_679f_9f32_727f),
+    ("s24le:96000:2", Format::Mp3, kbps(320), 0x559c_5e6d_f5f5_139e),
+    ("s16le:22050:2", Format::Mp3, kbps(64), 0x0809_9d09_60d3_7cd0),
+    ("u8:8000:1", Format::Mp3, DEFAULT, 0xc8ff_2179_515f_aa53),
+    ("s16le:48000:2", Format::Opus, DEFAULT, 0xeb84_2fec_314c_236c),
+    ("s16le:44100:2", Format::Opus, kbps(128), 0xa3d6_248b_7dbe_be81),
+    ("s16le:16000:1", Format::Opus, DEFAULT, 0xcd4a_e131_5336_da7b),
+    ("s16be:24000:2", Format::Opus, kbps(24), 0x2215_95f5_fae4_f376),
+    ("f32le:48000:6", Format::Opus, MONO, 0xb187_e80b_8491_6594),
 ];
 
 const fn kbps(bitrate: u32) -> Parameters {

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,57 +50,84 @@ pub async fn run(
     let root = tempfile::Builder::new().prefix("tailcast-demo-").tempdir()?;
     let config = Config { listen, ..Config::for_root(root.path())? };
     let server = Server::bind(&config).await?;
-    let mut recorder = Recorder::start(root.path())?;
-    let (stop_recorder, stopped) = oneshot::channel::<()>();
-    let recording = thread::spawn(move || recorder.record(stopped));
-    tell(server.address());
-    let served = server.run(stop).await;
-    drop(stop_recorder);
-    let recorded = tokio::task::spawn_blocking(move || recording.join()).await;
-    served?;
-    recorded.map_err(io::Error::other)?.map_err(|_| io::Error::other("the recorder panicked"))??;
+    let address = server.address();
+    // Set by the signal, and in any case when this function is left.
+    let stopping = Arc::new(AtomicBool::new(false));
+    let (begun, head_start_written) = oneshot::channel();
+    let recorder = Recorder::create(root.path(), Arc::clone(&stopping))?;
+    let recording = tokio::task::spawn_blocking(move || recorder.record(begun));
+    let stop = async {
+        stop.await;
+        stopping.store(true, Ordering::Relaxed);
+    };
+    tokio::pin!(stop);
+    tokio::select! {
+        () = &mut stop => {}
+        // An error means that writing failed, which is told below.
+        written = head_start_written => if written.is_ok() {
+            // That nobody reads it is no reason not to serve.
+            let _ = tell(address, &mut io::stdout());
+            serve_until(server, &mut stop).await?;
+        },
+    }
+    stopping.store(true, Ordering::Relaxed);
+    recording.await.map_err(io::Error::other)??;
     Ok(())
 }
 
-fn tell(address: SocketAddr) {
-    println!("A recording, ten minutes old and growing, that tells the time every ten seconds:");
-    println!();
-    println!("  a page            http://{address}/");
-    println!("  from 25 s on      http://{address}/audio/demo.mp3?pos=25");
-    println!("  the last 30 s     http://{address}/audio/demo.opus?pos=-30");
-    println!("  the live edge     http://{address}/audio/demo.wav?pos=live");
-    println!("  about it          http://{address}/recordings/demo");
-    println!();
-    println!("Ctrl-C ends it and removes the recording.");
+/// Serves until `stop`, which is waited for here: it borrows what the recorder is stopped by.
+async fn serve_until(server: Server, stop: &mut (impl Future<Output = ()> + Unpin)) -> io::Result<()> {
+    let (signal, signalled) = oneshot::channel::<()>();
+    let mut serving = tokio::spawn(server.run(async {
+        let _ = signalled.await;
+    }));
+    tokio::select! {
+        () = stop => {}
+        served = &mut serving => return served.map_err(io::Error::other)?,
+    }
+    drop(signal);
+    serving.await.map_err(io::Error::other)?
+}
+
+fn tell(address: SocketAddr, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "A recording, ten minutes old and growing, that tells the time every ten seconds:")?;
+    writeln!(out)?;
+    writeln!(out, "  a page            http://{address}/")?;
+    writeln!(out, "  from 25 s on      http://{address}/audio/demo.mp3?pos=25")?;
+    writeln!(out, "  the last 30 s     http://{address}/audio/demo.opus?pos=-30")?;
+    writeln!(out, "  the live edge     http://{address}/audio/demo.wav?pos=live")?;
+    writeln!(out, "  about it          http://{address}/recordings/demo")?;
+    writeln!(out)?;
+    writeln!(out, "Ctrl-C ends it and removes the recording.")?;
+    out.flush()
 }
 
 /// Appends the piece to a file, in real time.
 struct Recorder {
     file: File,
-    begun: Instant,
+    stopping: Arc<AtomicBool>,
     written: u64,
     bytes: Vec<u8>,
 }
 
 impl Recorder {
-    /// Writes the head start, at once.
-    fn start(root: &Path) -> io::Result<Self> {
+    fn create(root: &Path, stopping: Arc<AtomicBool>) -> io::Result<Self> {
         let started = jiff::Timestamp::now() - jiff::SignedDuration::try_from(HEAD_START).unwrap_or_default();
         let spec = format!("s16le:{}:{}", piece::RATE, piece::CHANNELS);
         let sidecar = format!("title = \"Ten minutes ago\"\npcm = \"{spec}\"\nstarted = \"{started:.0}\"\n");
         std::fs::write(root.join("demo.toml"), sidecar)?;
         let file = File::create(root.join("demo.pcm"))?;
-        let mut recorder = Self { file, begun: Instant::now(), written: 0, bytes: Vec::new() };
-        recorder.write_until(HEAD_START)?;
-        // What it took counts as part of the head start.
-        recorder.begun = Instant::now();
-        Ok(recorder)
+        Ok(Self { file, stopping, written: 0, bytes: Vec::new() })
     }
 
-    fn record(&mut self, mut stopped: oneshot::Receiver<()>) -> io::Result<()> {
-        while stopped.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
+    /// Writes the head start as fast as it can, says so, and goes on in real time until it is stopped.
+    fn record(mut self, begun: oneshot::Sender<()>) -> io::Result<()> {
+        self.write_until(HEAD_START)?;
+        let start = Instant::now();
+        let _ = begun.send(());
+        while !self.stopping.load(Ordering::Relaxed) {
             thread::sleep(PERIOD);
-            let due = HEAD_START + self.begun.elapsed();
+            let due = HEAD_START + start.elapsed();
             if due > MOST {
                 break;
             }
@@ -110,7 +139,7 @@ impl Recorder {
     /// Writes what the recording lacks of being so long, in pieces that bound the memory.
     fn write_until(&mut self, due: Duration) -> io::Result<()> {
         let due = crate::time::frames_in(u64::try_from(due.as_nanos()).unwrap_or(u64::MAX), piece::RATE);
-        while self.written < due {
+        while self.written < due && !self.stopping.load(Ordering::Relaxed) {
             let frames = (due - self.written).min(u64::from(piece::RATE) * 10);
             self.bytes.clear();
             piece::render(self.written, usize::try_from(frames).unwrap_or(0), &mut self.bytes);

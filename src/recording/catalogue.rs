@@ -1,7 +1,7 @@
 //! The catalogue of a folder: names -> recordings, and what is in it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,9 @@ const DEFAULT_PCM: PcmSpec = PcmSpec { format: SampleFormat::S16(Endian::Little)
 
 /// Recordings that are kept open though nobody listens, so that what was coded of them stays of use.
 const KEPT_OPEN: u64 = 256;
+
+/// Bytes of a sidecar that are read.
+const SIDECAR_MOST: u64 = 64 * 1024;
 
 /// How many folders deep the list of recordings goes.
 const MAX_DEPTH: usize = 16;
@@ -165,11 +168,15 @@ impl Folder {
 
     fn sidecar(&self, name: &RecordingName) -> Result<Sidecar, RecordingError> {
         let broken = |why: String| RecordingError::Sidecar { name: name.to_string(), why };
-        match self.dir.read_to_string(format!("{name}.toml")) {
-            Ok(text) => Sidecar::parse(&text).map_err(broken),
-            Err(error) if is_absent(&error) => Ok(Sidecar::default()),
-            Err(error) => Err(broken(error.to_string())),
-        }
+        let file = match self.open_file(&format!("{name}.toml")) {
+            Ok(file) => file,
+            // Only this: a sidecar that is there and cannot be read may say what the recording is.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sidecar::default()),
+            Err(error) => return Err(broken(error.to_string())),
+        };
+        let mut text = String::new();
+        file.take(SIDECAR_MOST).read_to_string(&mut text).map_err(|error| broken(error.to_string()))?;
+        Sidecar::parse(&text).map_err(broken)
     }
 
     /// Looks at a recording that is open: at its file, whether the name still means that file, and at its

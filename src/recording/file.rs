@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -79,8 +80,15 @@ struct Seen {
     /// How long it had stood still by then: nothing but for the first look, which has only the file's time.
     still: Duration,
     sidecar: Sidecar,
-    /// The first bytes of the sound.
-    head: Vec<u8>,
+    /// Bytes of the sound at places all over it.
+    witnesses: Arc<[Witness]>,
+}
+
+/// Bytes of the sound that are looked at again, to see that it still is the same.
+#[derive(Debug, Clone, Default)]
+struct Witness {
+    at: u64,
+    bytes: Vec<u8>,
 }
 
 /// A recording that is open. It stays the same recording for good: if the file shrinks or is replaced it
@@ -99,9 +107,17 @@ pub struct Recording {
     pub(super) followed: Mutex<bool>,
 }
 
-/// Bytes at the start of the sound that are looked at again with every read: who overwrites a file in place
-/// begins at its beginning.
-const HEAD_LEN: usize = 4096;
+/// Bytes of a witness.
+const WITNESS_LEN: u64 = 512;
+
+/// Places that are looked at again with every read: the first bytes, ever further apart ones (each four times as
+/// far from the start as the one before) and the last. Who overwrites a file in place begins at its beginning,
+/// so whatever new sound is read, a witness before it has changed, unless there is silence at all of them.
+fn witness_places(data: u64) -> impl Iterator<Item = u64> {
+    let spread = std::iter::successors(Some(16 * 1024_u64), |at| at.checked_mul(4));
+    let spread = spread.take_while(move |at| at + WITNESS_LEN <= data);
+    [0, data.saturating_sub(WITNESS_LEN)].into_iter().chain(spread)
+}
 
 /// Bytes at either end of the sound that make up a recording's identity for other servers and later runs.
 /// The first ones alone would be the same for every recording that starts in silence.
@@ -128,7 +144,7 @@ impl Recording {
             since: Instant::now(),
             still: still.unwrap_or_default(),
             sidecar: sidecar.clone(),
-            head: Vec::new(),
+            witnesses: Arc::default(),
         };
         let recording = Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -196,7 +212,7 @@ impl Recording {
     }
 
     /// Whether a file found under the recording's name still is the one that is open.
-    pub(super) fn is_file(&self, device: u64, inode: u64) -> bool {
+    pub fn is_file(&self, device: u64, inode: u64) -> bool {
         self.inode == (device, inode)
     }
 
@@ -242,7 +258,8 @@ impl Recording {
         }
         seen.sidecar = sidecar;
         let data = self.data_bytes(bytes)?;
-        self.check_head(&mut seen, data)?;
+        self.check(&seen.witnesses)?;
+        seen.witnesses = self.witnesses(data)?;
         let frames = data / self.frame_bytes();
         let state = if seen.sidecar.ended {
             State::Ended { declared: true }
@@ -286,21 +303,29 @@ impl Recording {
         Some(head)
     }
 
-    /// Compares the first bytes of the sound with those seen before, and keeps more of them as they come.
-    fn check_head(&self, seen: &mut Seen, data: u64) -> Result<(), RecordingError> {
-        let wanted = usize::try_from(data).unwrap_or(HEAD_LEN).min(HEAD_LEN).max(seen.head.len());
-        let head = self.read_head(wanted)?;
-        if !head.starts_with(&seen.head) {
-            return Err(RecordingError::Replaced(self.name.to_string()));
+    /// That the sound still is the one that was seen.
+    fn check(&self, witnesses: &[Witness]) -> Result<(), RecordingError> {
+        let mut now = Vec::new();
+        for Witness { at, bytes } in witnesses {
+            now.resize(bytes.len(), 0);
+            self.read_at(&mut now, *at)?;
+            if now != *bytes {
+                return Err(RecordingError::Replaced(self.name.to_string()));
+            }
         }
-        seen.head = head;
         Ok(())
     }
 
-    fn read_head(&self, len: usize) -> Result<Vec<u8>, RecordingError> {
-        let mut head = vec![0; len];
-        self.read_at(&mut head, 0)?;
-        Ok(head)
+    /// Witnesses of `data` bytes of sound.
+    fn witnesses(&self, data: u64) -> Result<Arc<[Witness]>, RecordingError> {
+        let len = usize::try_from(data.min(WITNESS_LEN)).unwrap_or(0);
+        witness_places(data)
+            .map(|at| {
+                let mut bytes = vec![0; len];
+                self.read_at(&mut bytes, at)?;
+                Ok(Witness { at, bytes })
+            })
+            .collect()
     }
 
     /// Fills `buffer` from byte `at` of the sound on.
@@ -328,12 +353,8 @@ impl Recording {
         buffer.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
         self.read_at(buffer, frames.start * self.frame_bytes())?;
         // Only now: what was read before the file was overwritten is good, what was read after is not.
-        let known = self.seen.lock().head.clone();
-        if self.read_head(known.len())? == known {
-            Ok(())
-        } else {
-            Err(RecordingError::Replaced(self.name.to_string()))
-        }
+        let witnesses = Arc::clone(&self.seen.lock().witnesses);
+        self.check(&witnesses)
     }
 
     /// A digest of both ends of the first `frames` frames: the same for the same recording on every machine.

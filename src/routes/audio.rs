@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::query::{self, RenditionQuery, coming};
 use super::{App, blocking};
-use crate::body::{BodyError, BodyReader, Until};
+use crate::body::{BodyError, BodyReader, End, Until};
 use crate::error::Problem;
 use crate::http::{
     ACCEPT_RANGES, Answer, Body, Boundary, Decision, Entity, Finished as FinishedEntity, Freshness,
@@ -107,6 +107,7 @@ struct Exchange {
 
 /// What a decision was made on.
 struct Facts {
+    extent: Extent,
     finished: Option<(Finished, String)>,
     growing: Option<GrowingEntity>,
 }
@@ -140,12 +141,13 @@ impl Exchange {
             Shape::Finished(finished) => {
                 let rendition = Arc::clone(&self.rendition);
                 let etag = blocking(move || rendition.etag(&finished)).await??;
-                Ok(Facts { finished: Some((finished, etag)), growing: None })
+                Ok(Facts { extent: extent.clone(), finished: Some((finished, etag)), growing: None })
             }
             Shape::Growing { exists } => {
                 let reach = self.rendition.reach(coming(self.rendition.recording(), extent));
                 let virtual_total = self.rendition.cut().virtual_total();
-                Ok(Facts { finished: None, growing: Some(GrowingEntity { exists, reach, virtual_total }) })
+                let growing = GrowingEntity { exists, reach, virtual_total };
+                Ok(Facts { extent: extent.clone(), finished: None, growing: Some(growing) })
             }
         }
     }
@@ -217,7 +219,7 @@ impl Exchange {
             rendition: self.rendition,
             app: self.app,
             extent,
-            finished: facts.finished.map(|(finished, _)| finished),
+            end: facts.finished.map(|(finished, _)| End { finished, extent: facts.extent }),
         };
         let mut response = Response::new(body(reading, answer.body, boundary));
         *response.status_mut() = status;
@@ -261,7 +263,7 @@ struct Reading {
     rendition: Arc<Rendition>,
     app: App,
     extent: watch::Receiver<Extent>,
-    finished: Option<Finished>,
+    end: Option<End>,
 }
 
 impl Reading {
@@ -271,7 +273,7 @@ impl Reading {
             Arc::clone(&self.app.segments),
             self.extent.clone(),
             self.app.stop.clone(),
-            self.finished,
+            self.end.clone(),
             (from, until),
         )
         .into_stream()

@@ -322,5 +322,5 @@ fn code(
         coder.code(&batch, &pcm, &mut packets).map_err(|error| SegmentError::Codec(Arc::new(error)))?;
         segment.append(Bytes::from(packets));
     }
-    Ok(if coder.is_whole() { Turn::Whole } else { Turn::AtEdge })
+    Ok(if coder.is_whole(available) { Turn::Whole } else { Turn::AtEdge })
 }

@@ -224,3 +224,37 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
     panic!("it never came about that {what}");
 }
+
+impl Open {
+    /// An answer of any server, such as one in a process of its own.
+    pub async fn at(url: String, headers: &[(&str, &str)]) -> Self {
+        let mut request = reqwest::Client::new().get(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Self::new(request.send().await.unwrap())
+    }
+
+    /// Everything that is left, which must end in order and come to no more than `most` bytes: for a body of
+    /// which a test doubts that it ends.
+    pub async fn rest_within(mut self, most: usize) -> Vec<u8> {
+        let mut body = Vec::new();
+        while let Some(bytes) = self.next().await.expect("the body broke off") {
+            body.extend(bytes);
+            assert!(body.len() <= most, "there cannot be more than {most} bytes, and they go on");
+        }
+        body
+    }
+}
+
+/// The codec that the server takes for a recording of `pcm` when only the extension is given: for its arithmetic.
+pub fn codec(extension: &str, pcm: &str) -> Arc<dyn tailcast_codecs::Codec> {
+    use tailcast_codecs::format::{Format, Parameters};
+    let format = Format::from_extension(extension).unwrap();
+    format.codec(pcm.parse().unwrap(), Parameters::default()).unwrap()
+}
+
+/// Runs what is asynchronous in a test that is not.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(future)
+}

@@ -59,3 +59,12 @@ impl Drop for Process {
         let _ = self.child.wait();
     }
 }
+
+impl Process {
+    /// A line of `/proc/PID/status` in KiB: `VmRSS` for the memory it takes, `VmHWM` for the most it ever took.
+    pub fn memory(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let value = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':')).unwrap();
+        value.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
