@@ -929,3 +929,22 @@ async fn a_growing_wav_whose_header_becomes_another_breaks_the_body_off() {
     assert!(rest.is_empty() && !in_order);
     is_alive(&server).await;
 }
+
+/// Who writes a file anew empties it first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_that_is_empty_for_a_moment_breaks_no_body_off() {
+    let root = Root::new();
+    // Not what a raw recording without a sidecar is taken for.
+    root.growing("show", "s16le:8000:1", &sound::noise(8_000, 1, 3));
+    let server = Running::start(&root).await;
+    let mut answer = server.open("GET", "/audio/show.wav", &[]).await;
+    let mut body = answer.take(80 + 16_000).await;
+    root.write("show.toml", "");
+    root.append("show.pcm", &sound::noise(8_000, 1, 4));
+    // What is heard of that shows that the empty sidecar was looked at.
+    body.extend(answer.take(16_000).await);
+    root.end("show", "s16le:8000:1");
+    body.extend(answer.rest().await.body);
+    assert_eq!(body.len(), 80 + 32_000);
+    assert_eq!(server.panics(), 0);
+}

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
@@ -27,6 +27,9 @@ const DEFAULT_PCM: PcmSpec = PcmSpec { format: SampleFormat::S16(Endian::Little)
 
 /// Recordings that are kept open though nobody listens, so that what was coded of them stays of use.
 const KEPT_OPEN: u64 = 256;
+
+/// How long a sidecar may stay empty on its way to being written again.
+const REWRITE: Duration = Duration::from_secs(2);
 
 /// Bytes of a sidecar that are read.
 const SIDECAR_MOST: u64 = 64 * 1024;
@@ -148,7 +151,7 @@ impl Folder {
     fn open(&self, name: &RecordingName) -> Result<Recording, RecordingError> {
         let (file_name, _) = self.locate(name)?;
         let file = self.open_file(&file_name).map_err(|error| RecordingError::io(name.as_str(), error))?;
-        let sidecar = self.sidecar(name)?;
+        let sidecar = self.sidecar(name)?.unwrap_or_default();
         let layout = layout(name, &file_name, &file, sidecar.pcm.unwrap_or(self.pcm))?;
         Recording::new(Opened {
             name: name.clone(),
@@ -166,17 +169,24 @@ impl Folder {
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a plain file")) }
     }
 
-    fn sidecar(&self, name: &RecordingName) -> Result<Sidecar, RecordingError> {
+    /// The recording's sidecar; `None` if it is empty and was emptied just now, which is what a file looks like
+    /// that somebody is about to write again.
+    fn sidecar(&self, name: &RecordingName) -> Result<Option<Sidecar>, RecordingError> {
         let broken = |why: String| RecordingError::Sidecar { name: name.to_string(), why };
         let file = match self.open_file(&format!("{name}.toml")) {
             Ok(file) => file,
             // Only this: a sidecar that is there and cannot be read may say what the recording is.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sidecar::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Sidecar::default())),
             Err(error) => return Err(broken(error.to_string())),
         };
         let mut text = String::new();
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
         file.take(SIDECAR_MOST).read_to_string(&mut text).map_err(|error| broken(error.to_string()))?;
-        Sidecar::parse(&text).map_err(broken)
+        let age = modified.ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
+        if text.is_empty() && age < REWRITE {
+            return Ok(None);
+        }
+        Sidecar::parse(&text).map(Some).map_err(broken)
     }
 
     /// Looks at a recording that is open: at its file, whether the name still means that file, and at its
@@ -195,7 +205,7 @@ impl Folder {
             Err(error) => return Err(self.lost(recording, error)),
         }
         let sidecar = match self.sidecar(name) {
-            Ok(sidecar) => sidecar,
+            Ok(sidecar) => sidecar.unwrap_or_else(|| recording.sidecar()),
             Err(error) => {
                 recording.look(recording.sidecar())?;
                 return Err(error);

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use http::{HeaderValue, Method, StatusCode, header};
@@ -79,6 +80,7 @@ pub fn router(app: App) -> Router {
         .with_state(app)
         .layer(axum::middleware::map_response(common_headers))
         .layer(cors())
+        .layer(axum::middleware::from_fn(plain_options))
         .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| {
             panics.fetch_add(1, Ordering::Relaxed);
             tracing::error!("a request handler panicked");
@@ -88,15 +90,19 @@ pub fn router(app: App) -> Router {
 
 /// A path that is read: GET and HEAD go to its handler, everything else is refused.
 fn read_only<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
-    get(handler).options(options).fallback(not_allowed)
+    get(handler).fallback(not_allowed)
 }
 
 async fn not_allowed(method: Method) -> Problem {
     Problem::method(&method)
 }
 
-/// What a plain OPTIONS (not a CORS preflight, which the layer answers) is told.
-async fn options() -> Response {
+/// Answers an OPTIONS that is no CORS preflight; the layer behind this takes every one for that.
+async fn plain_options(request: Request, next: Next) -> Response {
+    let preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if *request.method() != Method::OPTIONS || preflight {
+        return next.run(request).await;
+    }
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
     response

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use maud::{DOCTYPE, Markup, html};
+use tailcast_codecs::PcmSpec;
 use tailcast_codecs::format::Format;
 
 use super::recordings::audio_path;
@@ -24,7 +25,8 @@ h2 { font-size: 1.1rem; margin: 0; overflow-wrap: anywhere; }
 p { margin: .25rem 0 .5rem; opacity: .8; }
 audio { width: 100%; }
 .live { color: #fff; background: #b3261e; border-radius: .3rem; padding: .1rem .4rem; font-size: .8rem; }
-a { color: inherit; }
+a { color: inherit; margin-right: .5rem; }
+time { white-space: nowrap; }
 ";
 
 /// That the server answers.
@@ -82,17 +84,38 @@ fn entry(recording: &Recording) -> Markup {
             h2 { (title) @if extent.is_growing() { " " span.live { "live" } } }
             p {
                 (length) @if extent.is_growing() { " so far" }
-                @if let Some(started) = &sidecar.started { " · started " time datetime=(started) { (started) } }
-                " · " (recording.spec())
+                @if let Some(started) = &sidecar.started { " · started " time datetime=(started) { (readable(started)) } }
+                " · " (sound(recording.spec()))
             }
             audio controls preload="none" src=(audio_path(recording.name(), Format::Mp3)) aria-label=(title) {}
             p {
-                @for format in Format::ALL {
-                    a href=(audio_path(recording.name(), format)) { (format.name().to_uppercase()) } " "
+                @for (format, title) in [(Format::Mp3, "MP3"), (Format::Opus, "Opus"), (Format::Wav, "WAV")] {
+                    a href=(audio_path(recording.name(), format)) { (title) } " "
+                }
+                @if extent.is_growing() {
+                    a href={ (audio_path(recording.name(), Format::Mp3)) "?pos=live" } { "from now on" }
                 }
             }
         }
     }
+}
+
+/// A date and time as in RFC 3339, for people: without the `T`, and without seconds.
+fn readable(timestamp: &str) -> String {
+    let date_and_minutes = timestamp.get(..16).unwrap_or(timestamp).replace(['T', 't'], " ");
+    let zone =
+        timestamp.get(19..).unwrap_or_default().trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    format!("{date_and_minutes} {}", if zone.eq_ignore_ascii_case("z") { "UTC" } else { zone })
+}
+
+/// What kind of sound it is, for people.
+fn sound(spec: PcmSpec) -> String {
+    let channels = match spec.channels {
+        1 => "mono".to_owned(),
+        2 => "stereo".to_owned(),
+        more => format!("{more} channels"),
+    };
+    format!("{} kHz {channels}", f64::from(spec.rate) / 1000.0)
 }
 
 /// Seconds as `h:mm:ss`.
@@ -100,4 +123,18 @@ fn clock(seconds: f64) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length is not negative")]
     let seconds = seconds as u64;
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_read_is_readable() {
+        assert_eq!(readable("2026-11-23T22:00:37Z"), "2026-11-23 22:00 UTC");
+        assert_eq!(readable("2026-11-23T22:00:37.5+01:00"), "2026-11-23 22:00 +01:00");
+        assert_eq!(readable("2026-11-23T22:00:37-05:00"), "2026-11-23 22:00 -05:00");
+        assert_eq!(sound("s16le:44100:2".parse().unwrap()), "44.1 kHz stereo");
+        assert_eq!(clock(3723.9), "1:02:03");
+    }
 }
