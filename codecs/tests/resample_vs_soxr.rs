@@ -3,13 +3,15 @@
 //! Both are free of delay and their pass bands flat, so in the pass band they must agree sample by sample:
 //! what one has and the other has not is an error of gain, of place, or an image.
 //!
-//! Without `sox` (Debian: `apt install sox`) the tests say loudly that they were skipped; with
+//! Without `sox` (Debian: `apt install sox`) the tests are ignored, and their names say so; with
 //! `TAILCAST_REQUIRE_JUDGES` set they fail instead.
 
 use std::f64::consts::PI;
 use std::io::{self, Write};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
+
+use libtest_mimic::{Arguments, Failed, Trial};
 
 use tailcast_codecs::resample::Resampler;
 
@@ -33,17 +35,6 @@ const LEVEL: f64 = 0.5;
 
 /// Seconds of source at the start and at the end in which a filter sees the signal begin or stop.
 const EDGE: f64 = 0.1;
-
-/// Whether the judge is there. If it must be and is not, the test fails here.
-fn judge_is_here(test: &str) -> bool {
-    let here = Command::new("sox").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !here {
-        assert!(std::env::var_os("TAILCAST_REQUIRE_JUDGES").is_none(), "{test}: sox is required and missing");
-        // Not eprintln!, which the test harness keeps to itself while a test passes.
-        writeln!(io::stderr(), "\nSKIPPED resample_vs_soxr::{test} (sox missing)\n").ok();
-    }
-    here
-}
 
 /// One channel of f32 at another rate by SoX, at its very high quality, without dither.
 fn by_sox((source_rate, coded_rate): (u32, u32), source: &[f32]) -> io::Result<Vec<f32>> {
@@ -113,7 +104,6 @@ impl Outputs {
     fn assert_the_same(&self, what: &str) {
         let gain = self.gain();
         let (level, difference) = (20.0 * gain.log10(), self.difference(gain));
-        println!("{what}: {level:.4} dB over sox, the rest differs by {difference:.1} dB");
         assert!(level.abs() < 0.1, "{what}: {level} dB over sox");
         assert!(difference < -90.0, "{what}: other than sox by {difference} dB");
     }
@@ -139,11 +129,7 @@ fn part_of_nyquist((source_rate, coded_rate): (u32, u32), part: f64) -> f64 {
     part * f64::from(source_rate.min(coded_rate)) / 2.0
 }
 
-#[test]
 fn tones_in_the_pass_band_are_those_of_sox() -> io::Result<()> {
-    if !judge_is_here("tones_in_the_pass_band_are_those_of_sox") {
-        return Ok(());
-    }
     for pair in PAIRS {
         for part in [0.01, 0.3, 0.6, 0.8, 0.88, PASS] {
             let source = tone(pair.0, part_of_nyquist(pair, part));
@@ -153,11 +139,7 @@ fn tones_in_the_pass_band_are_those_of_sox() -> io::Result<()> {
     Ok(())
 }
 
-#[test]
 fn a_sweep_through_the_pass_band_is_that_of_sox() -> io::Result<()> {
-    if !judge_is_here("a_sweep_through_the_pass_band_is_that_of_sox") {
-        return Ok(());
-    }
     for pair in PAIRS {
         let source = sweep(pair.0, part_of_nyquist(pair, PASS));
         Outputs::of(pair, &source)?.assert_the_same(&format!("{pair:?} sweep"));
@@ -165,20 +147,40 @@ fn a_sweep_through_the_pass_band_is_that_of_sox() -> io::Result<()> {
     Ok(())
 }
 
-#[test]
 fn of_tones_that_the_coded_rate_cannot_hold_no_more_is_left_than_by_sox() -> io::Result<()> {
-    if !judge_is_here("of_tones_that_the_coded_rate_cannot_hold_no_more_is_left_than_by_sox") {
-        return Ok(());
-    }
     for pair in PAIRS.into_iter().filter(|(source, coded)| source > coded) {
         for hz in [1.0 / PASS, 1.2, 1.6].map(|part| part_of_nyquist(pair, part)) {
             if hz * 2.0 > f64::from(pair.0) {
                 continue;
             }
             let alias = Outputs::of(pair, &tone(pair.0, hz))?.difference(1.0);
-            println!("{pair:?} {hz:.0} Hz: {alias:.1} dB");
             assert!(alias < -90.0, "{pair:?}: {hz:.0} Hz leaves {alias} dB");
         }
     }
     Ok(())
+}
+
+type Test = fn() -> io::Result<()>;
+
+fn trial(name: &str, test: Test, judge_is_here: bool) -> Trial {
+    if judge_is_here {
+        return Trial::test(name, move || test().map_err(Failed::from));
+    }
+    let required = std::env::var_os("TAILCAST_REQUIRE_JUDGES").is_some();
+    let missing = || Err("sox must be installed for this test".into());
+    Trial::test(format!("{name} [JUDGE MISSING: sox]"), missing).with_ignored_flag(!required)
+}
+
+fn main() -> ExitCode {
+    const TESTS: [(&str, Test); 3] = [
+        ("tones_in_the_pass_band_are_those_of_sox", tones_in_the_pass_band_are_those_of_sox),
+        ("a_sweep_through_the_pass_band_is_that_of_sox", a_sweep_through_the_pass_band_is_that_of_sox),
+        (
+            "of_tones_that_the_coded_rate_cannot_hold_no_more_is_left_than_by_sox",
+            of_tones_that_the_coded_rate_cannot_hold_no_more_is_left_than_by_sox,
+        ),
+    ];
+    let here = Command::new("sox").arg("--version").output().is_ok_and(|output| output.status.success());
+    let tests = TESTS.into_iter().map(|(name, test)| trial(name, test, here)).collect();
+    libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }

@@ -3,14 +3,21 @@
 //! A test whose judge is not installed is ignored, and its name says so. Where `TAILCAST_REQUIRE_JUDGES` is
 //! set (CI does), it fails instead.
 
+mod judge;
+mod packets;
+mod place;
+mod seams;
+mod sound;
 #[path = "../support/mod.rs"]
 mod support;
+mod tidy;
 
 use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// A test that needs programs.
+#[derive(Clone, Copy)]
 pub struct Judged {
     pub name: &'static str,
     pub judges: &'static [&'static str],
@@ -18,7 +25,8 @@ pub struct Judged {
 }
 
 fn is_there(program: &str) -> bool {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
+    let found =
+        Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
     found.is_ok_and(|status| status.success())
 }
 
@@ -39,6 +47,6 @@ fn trial(judged: Judged) -> Trial {
 }
 
 fn main() -> ExitCode {
-    let tests: Vec<Judged> = Vec::new();
+    let tests = [sound::TESTS, seams::TESTS, packets::TESTS, tidy::TESTS].concat();
     libtest_mimic::run(&Arguments::from_args(), tests.into_iter().map(trial).collect()).exit_code()
 }
