@@ -3,7 +3,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`catalogue`] | names -> recordings; what is in the folder |
-//! | [`file`] | one opened recording: its format, its frames, whether it grows, and that it still is itself |
+//! | [`file`](mod@file) | one opened recording: its format, its frames, whether it grows, and that it still is itself |
 //! | [`follow`] | notices growth while somebody listens |
 //! | [`riff`] | the header of a WAV file that may still be being written |
 //! | [`sidecar`] | `show.toml` beside `show.pcm` |

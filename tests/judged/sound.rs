@@ -70,9 +70,15 @@ struct Kind {
     format: Format,
     rate: u32,
     channels: usize,
+    /// `None` is the default.
+    kbps: Option<u32>,
 }
 
 impl Kind {
+    fn new(format: Format, rate: u32, channels: usize) -> Self {
+        Self { format, rate, channels, kbps: None }
+    }
+
     /// The rate at which it is decoded.
     fn heard_rate(self) -> u32 {
         match self.format {
@@ -104,7 +110,8 @@ impl Kind {
     /// Whether it is coded in Opus's speech mode. Of that what is promised is the frame of the recording, not
     /// that of the 48 kHz at which it is decoded.
     fn is_speech(self) -> bool {
-        self.format == Opus && self.channels == 1 && matches!(self.rate, 8_000 | 12_000 | 16_000)
+        let low = self.kbps.is_none_or(|kbps| kbps <= 64);
+        self.format == Opus && low && self.channels == 1 && matches!(self.rate, 8_000 | 12_000 | 16_000)
     }
 
     /// The frame of the source that is heard at a frame.
@@ -137,11 +144,14 @@ impl Clip {
         Self { start: Some(start), frames: None }
     }
 
-    fn query(self, rate: u32) -> String {
+    fn query(self, kind: Kind) -> String {
         let part = |name: &str, frames: Option<usize>| {
-            frames.map(|frames| format!("&{name}={:.9}", frames as f64 / f64::from(rate))).unwrap_or_default()
+            frames
+                .map(|frames| format!("&{name}={:.9}", frames as f64 / f64::from(kind.rate)))
+                .unwrap_or_default()
         };
-        format!("?{}{}", part("pos", self.start), part("duration", self.frames))
+        let bitrate = kind.kbps.map(|kbps| format!("&bitrate={kbps}")).unwrap_or_default();
+        format!("?{}{}{bitrate}", part("pos", self.start), part("duration", self.frames))
     }
 
     /// What must be heard of it at a rate: from which frame of the recording, and how many.
@@ -211,7 +221,7 @@ impl Show {
             let server = Running::start(&self.root).await;
             let mut files = Vec::new();
             for (number, clip) in clips.iter().enumerate() {
-                let path = format!("/audio/show.{format}{}", clip.query(self.kind.rate));
+                let path = format!("/audio/show.{format}{}", clip.query(self.kind));
                 let reply = server.get(&path).await;
                 assert_eq!(reply.status, 200, "{path}: {}", reply.text());
                 files.push(desk.put(&format!("{number}.{format}"), &reply.body));
@@ -292,7 +302,7 @@ const RECORDED: Alike = Alike { least: 0.95, off: 0.3, frame: 1, parts: false };
 
 /// Noise of a kind, long enough for two seams, in all the clips.
 fn land(format: Format, rate: u32, channels: usize) {
-    let (desk, kind) = (Desk::new(), Kind { format, rate, channels });
+    let (desk, kind) = (Desk::new(), Kind::new(format, rate, channels));
     let (packet, segment) = kind.packet();
     let recorded = kind.source(2 * packet * segment) + rate as usize + 77;
     let show = Show::new(&desk, kind, &sound::noise(recorded, channels, 3));
@@ -326,20 +336,31 @@ fn resampled() {
     }
 }
 
+/// Clips across and behind a seam.
+fn land_roughly(kind: Kind) {
+    let desk = Desk::new();
+    let (packet, segment) = kind.packet();
+    let seam = kind.source(packet * segment);
+    let show = Show::new(&desk, kind, &sound::noise(seam + kind.rate as usize, kind.channels, 4));
+    let clips = [Clip::WHOLE, Clip::new(seam - 2000, 4001), Clip::from(seam + 5)];
+    show.judge(&desk, &clips, NOISE);
+}
+
 fn other_rates() {
     let rates = [8_000, 11_025, 12_000, 22_050, 24_000, 32_000];
-    // At 8 kHz with two channels: about speech there decoders differ by a frame (docs/design.md).
-    for (rate, channels) in rates.into_iter().zip([2, 1].into_iter().cycle()) {
+    for (rate, channels) in rates.into_iter().zip([1, 2].into_iter().cycle()) {
         for format in [Wav, Mp3, Opus] {
-            let (desk, kind) = (Desk::new(), Kind { format, rate, channels });
-            let (packet, segment) = kind.packet();
-            let seam = kind.source(packet * segment);
-            let recorded = seam + rate as usize;
-            let show = Show::new(&desk, kind, &sound::noise(recorded, channels, 4));
-            let clips = [Clip::WHOLE, Clip::new(seam - 2000, 4001), Clip::from(seam + 5)];
-            show.judge(&desk, &clips, NOISE);
+            land_roughly(Kind::new(format, rate, channels));
         }
     }
+    // Opus has a speech mode, and whether that is used is a matter of rate, channels and bit rate, and with it
+    // the delay.
+    for rate in [8_000, 12_000, 16_000] {
+        for kbps in [24, 48, 64, 96, 192] {
+            land_roughly(Kind { kbps: Some(kbps), ..Kind::new(Opus, rate, 1) });
+        }
+    }
+    land_roughly(Kind::new(Opus, 8_000, 2));
 }
 
 fn tiny() {
@@ -351,7 +372,7 @@ fn tiny() {
                 continue;
             }
             let desk = Desk::new();
-            let kind = Kind { format, rate, channels };
+            let kind = Kind::new(format, rate, channels);
             let show = Show::new(&desk, kind, &sound::noise(frames, channels, 5));
             // Of the last frame alone as well.
             show.judge(&desk, &[Clip::WHOLE, Clip::from(frames - 1)], NOISE);
@@ -367,7 +388,7 @@ fn recorded() {
     let guitar = &guitar[guitar.len() - 264_600 * 4..];
     for format in [Wav, Mp3, Opus] {
         for (rate, channels, pcm) in [(16_000, 1, speech.as_slice()), (44_100, 2, guitar)] {
-            let (desk, kind) = (Desk::new(), Kind { format, rate, channels });
+            let (desk, kind) = (Desk::new(), Kind::new(format, rate, channels));
             let show = Show::new(&desk, kind, pcm);
             // Where there is sound that a place can be told by: none of it in a pause.
             let clips = [Clip::WHOLE, Clip::new(rate as usize / 2 + 123, rate as usize)];
