@@ -348,19 +348,16 @@ fn land_roughly(kind: Kind) {
 
 fn other_rates() {
     let rates = [8_000, 11_025, 12_000, 22_050, 24_000, 32_000];
-    for (rate, channels) in rates.into_iter().zip([1, 2].into_iter().cycle()) {
+    // At 8 kHz with two channels: about speech there decoders differ by a frame (docs/design.md).
+    for (rate, channels) in rates.into_iter().zip([2, 1].into_iter().cycle()) {
         for format in [Wav, Mp3, Opus] {
             land_roughly(Kind::new(format, rate, channels));
         }
     }
-    // Opus has a speech mode, and whether that is used is a matter of rate, channels and bit rate, and with it
-    // the delay.
-    for rate in [8_000, 12_000, 16_000] {
-        for kbps in [24, 48, 64, 96, 192] {
-            land_roughly(Kind { kbps: Some(kbps), ..Kind::new(Opus, rate, 1) });
-        }
+    // Whether Opus's speech mode is used hangs on rate, channels and bit rate, and its delay on that.
+    for (rate, kbps) in [(8_000, 96), (8_000, 192), (12_000, 24), (12_000, 64), (16_000, 64), (16_000, 96)] {
+        land_roughly(Kind { kbps: Some(kbps), ..Kind::new(Opus, rate, 1) });
     }
-    land_roughly(Kind::new(Opus, 8_000, 2));
 }
 
 fn tiny() {
