@@ -223,7 +223,7 @@ impl BodyReader {
         let grid = cut.grid();
         let packet_len = grid.sizes.base;
         let first = cut.packet_at_byte(self.position);
-        let page_packets = grid.paging.map_or(1, |paging| paging.packets);
+        let page_packets = grid.unit_packets();
         loop {
             let packets = self.gathered.len() as u64 / packet_len;
             let last = self.finished().map(|finished| cut.packets(finished.frames));
@@ -247,7 +247,7 @@ impl BodyReader {
     fn gather(&mut self, first: u64, bytes: &[u8]) {
         let cut = self.rendition.cut();
         let most = self.finished().map_or(u64::MAX, |finished| {
-            (cut.packets(finished.frames) - first).saturating_mul(cut.grid().sizes.base)
+            cut.packets(finished.frames).saturating_sub(first).saturating_mul(cut.grid().sizes.base)
         });
         let room = usize::try_from(most.saturating_sub(self.gathered.len() as u64)).unwrap_or(usize::MAX);
         self.gathered.extend(bytes.iter().take(room));
@@ -257,7 +257,7 @@ impl BodyReader {
     /// next time, when the position will be at that page's start.
     fn take_pages(&mut self, mut number: u64) -> Bytes {
         let cut = *self.rendition.cut();
-        let page_packets = cut.grid().paging.map_or(1, |paging| paging.packets);
+        let page_packets = cut.grid().unit_packets();
         let len_of = |packets: u64| usize::try_from(packets * cut.grid().sizes.base).unwrap_or(usize::MAX);
         let end = self.finished().map(|finished| (cut.packets(finished.frames), finished.frames));
         let mut out = Vec::new();
@@ -265,7 +265,7 @@ impl BodyReader {
         for packets in self.gathered.chunks(len_of(page_packets)) {
             let begun = number * page_packets;
             let last = end.filter(|(end, _)| begun + page_packets >= *end);
-            let full = last.map_or(page_packets, |(end, _)| end - begun);
+            let full = last.map_or(page_packets, |(end, _)| end.saturating_sub(begun));
             if packets.len() < len_of(full) {
                 break;
             }

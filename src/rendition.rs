@@ -125,8 +125,7 @@ impl Rendition {
     pub fn reach(&self, frames: u64) -> u64 {
         let grid = self.cut.grid();
         let packets = self.cut.codable(self.codec().feed().ready(frames));
-        let unit = grid.paging.map_or(1, |paging| paging.packets);
-        self.cut.exists(packets.saturating_add(unit)).max(grid.header_len.saturating_add(1))
+        self.cut.exists(packets.saturating_add(grid.unit_packets())).max(grid.header_len.saturating_add(1))
     }
 
     /// The strong validator of a finished rendition, quoted: a digest of everything that its bytes are made

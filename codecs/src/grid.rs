@@ -139,6 +139,11 @@ impl Grid {
         if segment == 0 && !self.preroll_before_zero { 0 } else { self.preroll_packets }
     }
 
+    /// Packets that become bytes together: those of a full page, or one where there are no pages.
+    pub fn unit_packets(&self) -> u64 {
+        self.paging.map_or(1, |paging| paging.packets)
+    }
+
     /// Bytes of one whole segment.
     pub fn segment_len(&self) -> u64 {
         self.within(self.segment_packets)
@@ -277,8 +282,7 @@ impl Cut {
     /// Bytes that exist for good when `packets` packets can be coded and more may come. A page that is not
     /// full does not: it may become a longer one.
     pub fn exists(&self, packets: u64) -> u64 {
-        let whole = self.grid.paging.map_or(packets, |paging| packets - packets % paging.packets);
-        self.len(whole)
+        self.len(packets - packets % self.grid.unit_packets())
     }
 
     /// What this rendition claims as its total while it grows.
@@ -308,8 +312,7 @@ impl Cut {
 
     /// The byte at which a packet of this rendition, or the page that holds it, starts.
     pub fn byte_of_packet(&self, packet: u64) -> u64 {
-        let first = self.grid.paging.map_or(packet, |paging| packet - packet % paging.packets);
-        self.len(first)
+        self.len(packet - packet % self.grid.unit_packets())
     }
 
     /// The first coded frame that is heard from the packet or page at a byte.
