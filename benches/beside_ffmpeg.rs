@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -127,7 +128,13 @@ fn children_cpu() -> f64 {
     (ticks[0] + ticks[1]) / 100.0
 }
 
-/// Music at 44.1 kHz (the demo's piece, played a little slower), and eleven sparse hours behind a minute of it.
+/// Where seeks go, in seconds.
+const PLACES: [u64; 3] = [1, 3600, 11 * 3600];
+/// Seconds between two seeks to one place, so that none finds what the one before has coded.
+const APART: u64 = 7;
+
+/// Music at 44.1 kHz (the demo's piece, played a little slower), and twelve hours of which only those minutes are
+/// not a hole that seeks go to.
 fn write_recordings(root: &Path, minutes: u64) -> (PathBuf, PathBuf) {
     let (show, long) = (root.join("show.pcm"), root.join("long.pcm"));
     let mut file = File::create(&show).unwrap();
@@ -137,10 +144,13 @@ fn write_recordings(root: &Path, minutes: u64) -> (PathBuf, PathBuf) {
         piece::render(second * u64::from(RATE), RATE as usize, &mut pcm);
         file.write_all(&pcm).unwrap();
     }
-    pcm.clear();
-    piece::render(0, RATE as usize * 60, &mut pcm);
-    let mut file = File::create(&long).unwrap();
-    file.write_all(&pcm).unwrap();
+    let file = File::create(&long).unwrap();
+    for second in PLACES {
+        pcm.clear();
+        let start = second.saturating_sub(10) * u64::from(RATE);
+        piece::render(start, RATE as usize * (SEEKS * APART as usize + 30), &mut pcm);
+        file.write_all_at(&pcm, start * 4).unwrap();
+    }
     file.set_len(12 * 3600 * u64::from(RATE) * 4).unwrap();
     for name in ["show", "long"] {
         fs::write(root.join(format!("{name}.toml")), "pcm = 's16le:44100:2'\nended = true\n").unwrap();
@@ -196,11 +206,10 @@ fn seeks(root: &Path, long: &Path, out: &mut String) {
     for format in FORMATS {
         let mut row = format!("| {}, ours / ffmpeg |", format.name);
         let mut last = 0.0;
-        for second in [1, 3600, 11 * 3600] {
+        for second in PLACES {
             let mut rounds = Vec::new();
             for seek in 0..SEEKS as u64 {
-                // Never the same segment twice.
-                let second = second + seek * 7;
+                let second = second + seek * APART;
                 let begun = Instant::now();
                 serve.get(&format!("/audio/long.{}?pos={second}", format.path), 4096);
                 let ours = begun.elapsed().as_secs_f64();
