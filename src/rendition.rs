@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tailcast_codecs::{Codec, Cut, FORMAT_VERSION, rendition_len};
+use tailcast_codecs::{BUILD, Codec, Cut, FORMAT_VERSION, rendition_len};
 
 use crate::recording::{Extent, Recording, RecordingError, State};
 use crate::segments::Track;
@@ -140,9 +140,7 @@ impl Rendition {
         let ended = matches!(finished.by, Decided::ByEnd { .. });
         let mut hasher = blake3::Hasher::new();
         hasher.update(&FORMAT_VERSION.to_le_bytes());
-        // The encoders' arithmetic is that of the architecture they are built for.
-        hasher.update(std::env::consts::ARCH.as_bytes());
-        for text in [self.recording().name().as_str(), self.track.codec_id()] {
+        for text in BUILD.into_iter().chain([self.recording().name().as_str(), self.track.codec_id()]) {
             hasher.update(&(text.len() as u64).to_le_bytes());
             hasher.update(text.as_bytes());
         }

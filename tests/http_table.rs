@@ -1050,7 +1050,7 @@ async fn a_finished_recording_is_described_as_it_is_served() {
         (grid("opus", "packet_frames"), grid("opus", "packet_bytes"), grid("opus", "rate")),
         (960, 240, 48_000)
     );
-    assert_eq!((grid("opus", "segment_packets"), grid("opus", "segment_bytes")), (200, 48_000));
+    assert_eq!((grid("opus", "segment_packets"), grid("opus", "segment_bytes")), (100, 24_000));
     assert_eq!(details["formats"]["opus"]["page"], serde_json::json!({ "packets": 10, "bytes": 2437 }));
     assert_eq!(details["formats"]["mp3"]["packets_vary"], true);
     assert_eq!(details["formats"]["mp3"]["bitrates"], serde_json::json!([64, 96, 128, 160, 192, 256, 320]));

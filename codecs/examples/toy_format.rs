@@ -30,6 +30,7 @@ impl MuLaw {
             preroll_before_zero: false,
             delay: 0,
             lookahead: 0,
+            least_packets: 1,
             warmup_packets: 0,
             sizes: PacketSizes::constant(PACKET),
             paging: None,

@@ -123,6 +123,8 @@ pub struct Grid {
     pub lookahead: u64,
     /// Packets that a rendition has before the one its first frame lies in, for the decoder to settle.
     pub warmup_packets: u64,
+    /// Packets that a rendition of any sound has at the least: players refuse some formats with fewer.
+    pub least_packets: u64,
     /// The sizes of the packets.
     pub sizes: PacketSizes,
     /// How packets are grouped, if they do not stand one after another just as they are.
@@ -190,9 +192,11 @@ impl Grid {
     }
 
     /// How many packets (from packet 0 on) it takes to hear everything before coded frame `end`: enough that the
-    /// decoder's delay is made up for.
+    /// decoder's delay is made up for, and that a rendition of the last frame alone has as many as it must.
     pub fn packets_until(&self, end: u64) -> u64 {
-        self.delay.saturating_add(end).div_ceil(self.packet_frames)
+        let heard = self.delay.saturating_add(end).div_ceil(self.packet_frames);
+        let Some(last_frame) = end.checked_sub(1) else { return heard };
+        heard.max((last_frame / self.packet_frames).saturating_add(self.least_packets))
     }
 
     /// How many packets (from packet 0 on) can be coded when `coded_frames` coded frames are there.
@@ -344,6 +348,7 @@ mod tests {
             preroll_before_zero: true,
             delay: 1105,
             lookahead: 224,
+            least_packets: 2,
             warmup_packets: 0,
             sizes: PacketSizes { base: numerator / 44_100, carry: numerator % 44_100, per: 44_100 },
             paging: None,
@@ -361,6 +366,7 @@ mod tests {
             preroll_before_zero: false,
             delay: 312,
             lookahead: 0,
+            least_packets: 1,
             warmup_packets: 8,
             sizes: PacketSizes::constant(240),
             paging: Some(Paging { packets: 10, head: 27, lacing: 1 }),
@@ -388,10 +394,21 @@ mod tests {
     fn enough_packets_to_make_up_for_the_delay() {
         let cut = Cut::new(&mp3(), 2000);
         assert_eq!((cut.first_packet(), cut.skip()), (1, 1105 + 848));
-        // 1105 + 848 + 351 frames fill exactly two packets; one more frame takes a third.
-        assert_eq!(cut.packets(351), 2);
-        assert_eq!(cut.packets(352), 3);
+        // The last of 1456 frames is the last of packet 2, and is heard from packet 3.
+        assert_eq!(cut.packets(1456), 3);
+        assert_eq!(cut.packets(1457), 4);
         assert_eq!(cut.packets(0), 0);
+        // 312 and 648 frames fill exactly one packet; one more frame takes a second.
+        let cut = Cut::new(&opus(), 0);
+        assert_eq!((cut.packets(648), cut.packets(649)), (1, 2));
+    }
+
+    #[test]
+    fn a_rendition_has_its_least_packets_wherever_it_starts() {
+        // 1105 and 47 frames would fit into one.
+        for start in [0, 1, 46, 1151, 1152, 112_895] {
+            assert_eq!(Cut::new(&mp3(), start).packets(1), 2, "from {start}");
+        }
     }
 
     #[test]

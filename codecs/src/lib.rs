@@ -70,6 +70,22 @@ pub use pcm::{PcmSpec, SampleFormat};
 /// real output (`tests/format_version.rs`).
 pub const FORMAT_VERSION: u32 = 1;
 
+/// What else the bytes depend on, and differs from build to build: the encoders' arithmetic is that of the
+/// architecture and of the flags that their C is compiled with (`.cargo/config.toml` has the usual ones).
+pub const BUILD: [&str; 4] = [
+    std::env::consts::ARCH,
+    flags(option_env!("CFLAGS")),
+    flags(option_env!("CFLAGS_x86_64_unknown_linux_gnu")),
+    flags(option_env!("CFLAGS_x86_64_unknown_linux_musl")),
+];
+
+const fn flags(given: Option<&'static str>) -> &'static str {
+    match given {
+        Some(flags) => flags,
+        None => "",
+    }
+}
+
 /// A format with its parameters, for recordings of one kind.
 ///
 /// Whatever an implementation does, equal [`id`](Self::id)s and equal sound must give equal bytes.

@@ -103,6 +103,8 @@ impl Mp3 {
             delay: ENCODER_DELAY + DECODER_DELAY,
             lookahead: LOOKAHEAD,
             warmup_packets: 0,
+            // ffmpeg refuses a file of one.
+            least_packets: 2,
             sizes: packet_sizes(rate, kbps),
             paging: None,
             header_len: (ID3.len() + info_len) as u64,
@@ -190,7 +192,7 @@ struct Lengths {
     padding: u64,
 }
 
-/// Two numbers of twelve bits. The delay is at most 576 + 1151; the padding below 529 + 1152.
+/// Two numbers of twelve bits. The delay is at most 576 + 1151; the padding below 529 + 2 * 1152.
 fn delay_and_padding(delay: u64, padding: u64) -> [u8; 3] {
     let both = (delay.min(0xFFF) << 12) | padding.min(0xFFF);
     let [.., a, b, c] = both.to_be_bytes();

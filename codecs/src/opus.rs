@@ -18,14 +18,14 @@ pub const BITRATES: [u32; 8] = [24, 32, 48, 64, 96, 128, 160, 192];
 
 /// The rate at which Ogg counts Opus samples, whatever the encoder was fed (RFC 7845, 4).
 const GRANULE_RATE: u32 = 48_000;
-/// The encoder's delay in samples at 48 kHz.
-const DELAY: u32 = 312;
+/// How far the encoder looks ahead, in samples at 48 kHz.
+const LOOK_AHEAD: u32 = 312;
 const PAGE_PACKETS: u64 = 10;
-const SEGMENT_PACKETS: u64 = 200;
+const SEGMENT_PACKETS: u64 = 100;
 const PREROLL_PACKETS: u64 = 16;
 /// RFC 7845, 4.6: a decoder needs 80 ms to settle; twice that costs 160 ms of skipped sound and no more.
 const WARMUP_PACKETS: u64 = 8;
-/// 1 = all the effort that libopus knows; its default for music.
+/// All the effort that libopus knows.
 const COMPLEXITY: i32 = 10;
 
 const VENDOR: &[u8] = b"tailcast";
@@ -38,6 +38,17 @@ pub fn coded_rate(source: u32) -> u32 {
 /// Whether a recording is coded as speech: one channel, at most 16 kHz.
 pub fn is_voice(spec: PcmSpec, channels: u16) -> bool {
     channels == 1 && coded_rate(spec.rate) <= 16_000
+}
+
+/// Coded frames by which a decoder lags behind the encoder's input.
+///
+/// That is the encoder's look-ahead, but for speech at 8 kHz. There libopus works at 8 kHz throughout (SILK's narrow
+/// band), and decoders give the sound a little later: their own at 3.7 samples (at 48 kHz) and ffmpeg's at six behind
+/// what the look-ahead says. A whole frame more is exact for ffmpeg and nearer for libopus.
+fn delay(spec: PcmSpec, channels: u16, kbps: u32) -> u64 {
+    let rate = coded_rate(spec.rate);
+    let narrow_band_speech = is_voice(spec, channels) && rate == 8_000 && kbps <= 64;
+    u64::from(LOOK_AHEAD * (rate / 1000) / (GRANULE_RATE / 1000)) + u64::from(narrow_band_speech)
 }
 
 /// Opus at one bit rate.
@@ -64,8 +75,9 @@ impl Opus {
             segment_packets: SEGMENT_PACKETS,
             preroll_packets: PREROLL_PACKETS,
             preroll_before_zero: false,
-            delay: u64::from(DELAY * (rate / 1000) / (GRANULE_RATE / 1000)),
+            delay: delay(spec, channels, kbps),
             lookahead: 0,
+            least_packets: 1,
             warmup_packets: WARMUP_PACKETS,
             sizes: PacketSizes::constant(packet_len as u64),
             paging: Some(Paging {
@@ -145,7 +157,7 @@ impl Codec for Opus {
 
     fn header(&self, cut: &Cut, _frames: Option<u64>) -> Vec<u8> {
         let channels = u8::try_from(self.feed.channels()).unwrap_or(2);
-        // At most 312 + 9 * 960.
+        // At most 318 + 9 * 960.
         let pre_skip = u16::try_from(self.granule(cut.skip())).unwrap_or(u16::MAX);
         let head = opus_head(channels, pre_skip, self.grid.rates.source);
         let tags = opus_tags();

@@ -48,6 +48,7 @@ impl Wav {
                 preroll_before_zero: false,
                 delay: 0,
                 lookahead: 0,
+                least_packets: 1,
                 warmup_packets: 0,
                 sizes: PacketSizes::constant(frame_bytes),
                 paging: None,

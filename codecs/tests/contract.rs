@@ -132,9 +132,12 @@ fn every_packet_is_where_the_grid_says() {
         for segment in [0, 1] {
             let mut coder = track.coder(segment);
             let first = segment * grid.segment_packets;
-            // The second segment ends with the recording: enough packets to hear its last frame.
-            let end = grid.delay + grid.rates.to_coded(track.frames());
-            let all = (end.div_ceil(grid.packet_frames) - first).min(grid.segment_packets);
+            // The second segment ends with the recording: enough packets to hear its last frame, and for a rendition
+            // of nothing else.
+            let end = grid.rates.to_coded(track.frames());
+            let heard = (grid.delay + end).div_ceil(grid.packet_frames);
+            let until = heard.max((end - 1) / grid.packet_frames + grid.least_packets);
+            let all = (until - first).min(grid.segment_packets);
             let mut packets = 0;
             let mut at = grid.offset(first);
             while let Some(bytes) = track.step(&mut coder, Available::Ended(track.frames()), step) {

@@ -97,7 +97,7 @@ const ENTRY_OVERHEAD: usize = 512;
 
 /// Packets coded between two looks at whether anybody still wants them, and between two wake-ups of those
 /// who do: at 128 kbit/s about 4 KiB, a fiftieth of a second of work.
-const STEP_PACKETS: u64 = 10;
+const STEP_PACKETS: u64 = 5;
 
 /// What has been done so far, for tests and for whoever watches the server.
 #[derive(Debug, Default)]
