@@ -1,7 +1,8 @@
 //! `tailcast encode`: a recording to a file, of the same segments as the server's, on all cores.
 
+use std::fs::{File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use clap::{Arg, ArgMatches, Command};
 use indicatif::{ProgressBar, ProgressStyle};
 use tailcast_codecs::PcmSpec;
 use tailcast_codecs::format::{Format, FormatError, Parameters};
+use tempfile::NamedTempFile;
 use tokio::sync::watch;
 
 use crate::body::{BodyError, BodyReader, End, Until};
@@ -17,6 +19,7 @@ use crate::config;
 use crate::recording::{Recording, RecordingError};
 use crate::rendition::{Finished, Rendition, Shape};
 use crate::segments::Segments;
+use crate::stop_signal;
 use crate::time::{self, Position, frames_in, seconds};
 
 /// Why nothing was encoded.
@@ -42,6 +45,9 @@ pub enum EncodeError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// It was told to stop.
+    #[error("stopped before `{}` was whole", .0.display())]
+    Stopped(PathBuf),
     /// Threads cannot be started.
     #[error(transparent)]
     Threads(#[from] std::io::Error),
@@ -87,7 +93,8 @@ struct Task {
 /// Does it.
 ///
 /// # Errors
-/// When an option, the input or the output cannot be used. An output that was begun is removed then.
+/// When an option, the input or the output cannot be used, or a signal says to stop. What was in the output's place
+/// before is there still.
 pub fn run(matches: &ArgMatches) -> Result<(), EncodeError> {
     let task = Task::from(matches)?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -149,13 +156,13 @@ impl Task {
             return Err(EncodeError::Itself(self.output.clone()));
         }
         let failed = |error| EncodeError::Output { path: self.output.clone(), error };
-        let out = open(&self.output).map_err(failed)?;
-        let result = self.write(out).await;
-        if result.is_err() && self.output.is_file() {
-            // Half a file looks like a whole one to whoever finds it later.
-            let _ = std::fs::remove_file(&self.output);
+        let mut output = Output::open(&self.output).map_err(failed)?;
+        let stop = stop_signal()?;
+        tokio::select! {
+            written = self.write(output.writer()) => written?,
+            () = stop => return Err(EncodeError::Stopped(self.output.clone())),
         }
-        result
+        output.keep().map_err(failed)
     }
 
     fn overwrites_its_input(&self) -> bool {
@@ -163,7 +170,7 @@ impl Task {
         output.is_ok_and(|output| self.rendition.recording().is_file(output.dev(), output.ino()))
     }
 
-    async fn write(&self, mut out: Box<dyn Write + Send>) -> Result<(), EncodeError> {
+    async fn write(&self, out: &mut (dyn Write + Send)) -> Result<(), EncodeError> {
         let failed = |error| EncodeError::Output { path: self.output.clone(), error };
         let (_stop, stopping) = watch::channel(false);
         let mut reader = BodyReader::new(
@@ -208,11 +215,55 @@ fn rendition(
     Ok(Rendition::new(recording, codec, start, duration.map(|nanos| frames_in(nanos, rate).max(1))))
 }
 
-fn open(path: &Path) -> std::io::Result<Box<dyn Write + Send>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(std::io::stdout()));
+/// Where the bytes go.
+enum Output {
+    /// Standard output, a device, a pipe: there at once.
+    Stream(Box<dyn Write + Send>),
+    /// A file is written beside its place and put there when it is whole: half of one looks like all of it to whoever
+    /// finds it later.
+    File { written: NamedTempFile, place: PathBuf },
+}
+
+impl Output {
+    fn open(path: &Path) -> std::io::Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Stream(Box::new(std::io::stdout())));
+        }
+        let (place, permissions) = match std::fs::metadata(path) {
+            Ok(there) => {
+                let writable = File::options().write(true).open(path)?;
+                if !there.is_file() {
+                    return Ok(Self::Stream(Box::new(writable)));
+                }
+                // Of a link it is the file behind it that is replaced.
+                (path.canonicalize()?, there.permissions())
+            }
+            Err(_) => (path.to_owned(), Permissions::from_mode(0o666)),
+        };
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let written = tempfile::Builder::new()
+            .prefix(".tailcast-")
+            .suffix(".part")
+            .permissions(permissions)
+            .tempfile_in(folder)
+            // Its name is not what the user gave.
+            .map_err(|error| error.raw_os_error().map_or(error, std::io::Error::from_raw_os_error))?;
+        Ok(Self::File { written, place })
     }
-    Ok(Box::new(std::fs::File::create(path)?))
+
+    fn writer(&mut self) -> &mut (dyn Write + Send) {
+        match self {
+            Self::Stream(stream) => stream,
+            Self::File { written, .. } => written,
+        }
+    }
+
+    fn keep(self) -> std::io::Result<()> {
+        match self {
+            Self::Stream(_) => Ok(()),
+            Self::File { written, place } => written.persist(place).map(drop).map_err(|error| error.error),
+        }
+    }
 }
 
 /// A bar, and how many times faster than the sound it goes.

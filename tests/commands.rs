@@ -3,9 +3,10 @@
 
 mod support;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -673,7 +674,9 @@ fn an_input_that_cannot_be_read_is_named() {
     root.write("broken.toml", "pcm = 5");
     root.write("odd.wav", b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0nothing of any use to us");
     fs::create_dir(root.file("folder.pcm")).unwrap();
-    for input in ["none.pcm", "no/such/folder.pcm", "folder.pcm", "broken.pcm", "odd.wav"] {
+    root.write("unread.pcm", "1234");
+    fs::create_dir(root.file("unread.toml")).unwrap();
+    for input in ["none.pcm", "no/such/folder.pcm", "folder.pcm", "broken.pcm", "odd.wav", "unread.pcm"] {
         let stem = Path::new(input).file_stem().unwrap().to_str().unwrap();
         fails(encode(&root, input, "out.mp3", &[]), &[stem]);
         assert!(!root.file("out.mp3").exists(), "{input}");
@@ -700,10 +703,52 @@ fn an_output_that_breaks_off_is_not_left_behind() {
     let mut command = Command::new("sh");
     command.arg("-c").arg(script).arg(tailcast().get_program()).current_dir(root.path());
     fails(command, &["out.wav", "too large"]);
-    let mut left: Vec<_> =
-        fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    left.sort();
-    assert_eq!(left, ["show.pcm", "show.toml"]);
+    assert_eq!(names_in(root.path()), ["show.pcm", "show.toml"]);
+}
+
+/// Everything in a folder, by name.
+fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn an_output_that_is_stopped_is_not_left_behind_and_what_was_there_is() {
+    for signal in ["INT", "TERM"] {
+        let root = show();
+        // Hours of nothing, in a hole.
+        let long = File::create(root.file("long.pcm")).unwrap();
+        long.set_len((SECOND * 4 * 3600 * 20) as u64).unwrap();
+        root.write("out.mp3", "precious");
+        let mut encoding = Daemon::start(encode(&root, "long.pcm", "out.mp3", &[]));
+        eventually("it has begun", || names_in(root.path()).len() > 4).await;
+        encoding.signal(signal);
+        assert_eq!(encoding.ended().await.code(), Some(1));
+        assert!(encoding.stderr().contains("out.mp3"), "{}", encoding.stderr());
+        assert_eq!(names_in(root.path()), ["long.pcm", "out.mp3", "show.pcm", "show.toml"]);
+        assert_eq!(fs::read(root.file("out.mp3")).unwrap(), b"precious");
+    }
+}
+
+#[test]
+fn an_output_that_is_there_is_replaced_and_stays_what_it_is_but_for_its_bytes() {
+    let root = show();
+    root.write("real.mp3", "old");
+    fs::set_permissions(root.file("real.mp3"), Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("real.mp3", root.file("out.mp3")).unwrap();
+    let whole = encoded(&root, "show.pcm", "out.mp3", &[]);
+    assert!(root.file("out.mp3").is_symlink());
+    assert!(whole.len() > 1000 && fs::read(root.file("real.mp3")).unwrap() == whole);
+    assert_eq!(fs::metadata(root.file("real.mp3")).unwrap().permissions().mode() & 0o777, 0o640);
+    // A new one has the permissions of any new file.
+    encoded(&root, "show.pcm", "new.mp3", &[]);
+    root.write("any", "");
+    let mode = |name| fs::metadata(root.file(name)).unwrap().permissions().mode();
+    assert_eq!(mode("new.mp3"), mode("any"));
 }
 
 #[test]

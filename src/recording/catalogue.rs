@@ -252,15 +252,14 @@ impl Recording {
     /// When it cannot be read or understood.
     pub fn open_path(path: &Path, pcm: Option<PcmSpec>) -> Result<Self, RecordingError> {
         let shown = path.display().to_string();
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let name = RecordingName::parse(&stem)?;
+        let name = RecordingName::of_file(path);
         let file = File::open(path).map_err(|error| RecordingError::io(&shown, error))?;
         let sidecar = match std::fs::read_to_string(path.with_extension("toml")) {
-            Ok(text) => {
-                Sidecar::parse(&text).map_err(|why| RecordingError::Sidecar { name: shown.clone(), why })?
-            }
-            Err(_) => Sidecar::default(),
+            Ok(text) => Sidecar::parse(&text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Sidecar::default()),
+            Err(error) => Err(error.to_string()),
         };
+        let sidecar = sidecar.map_err(|why| RecordingError::Sidecar { name: shown.clone(), why })?;
         let pcm = pcm.or(sidecar.pcm).unwrap_or(DEFAULT_PCM);
         let layout = layout(&name, &shown, &file, pcm)?;
         Self::new(Opened { name, file, layout, sidecar, growth_timeout: Duration::ZERO })

@@ -1,6 +1,7 @@
 //! Which names a recording may have.
 
 use std::fmt;
+use std::path::Path;
 
 use super::RecordingError;
 
@@ -35,6 +36,11 @@ impl RecordingName {
             }
         }
         Ok(Self(name.to_owned()))
+    }
+
+    /// The name of a file that its owner has picked, wherever it is. It leads nowhere, so it may be any.
+    pub(super) fn of_file(path: &Path) -> Self {
+        Self(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default())
     }
 
     /// The name.
