@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::CodecError;
 use crate::grid::Rates;
-use crate::pcm::{Mixer, PcmError, PcmSpec};
+use crate::mix::Mixer;
+use crate::pcm::{PcmError, PcmSpec};
 use crate::resample::Resampler;
 
 /// One `Vec` of samples in `-1.0..=1.0` per channel, all of the same length.

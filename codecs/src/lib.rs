@@ -18,9 +18,10 @@
 //!
 //! | module | what is there |
 //! |---|---|
-//! | [`pcm`] | sample formats, rates and channels; the mix to fewer channels |
+//! | [`pcm`] | what a recording is: sample format, rate, channels |
+//! | [`samples`], [`mix`] | its bytes as samples; its channels mixed to fewer |
 //! | [`resample`] | conversion of the rate, without state |
-//! | [`feed`] | both: from a recording's bytes to what an encoder takes |
+//! | [`feed`] | all of that: from a recording's bytes to what an encoder takes |
 //! | [`grid`] | the arithmetic: [`grid::Grid`] of a format, [`grid::Cut`] of a rendition that starts somewhere |
 //! | [`coder`] | codes one segment as its sound comes in, and checks the contract on every step |
 //! | [`wav`], [`mp3`], [`opus`] | the formats; [`ogg`] holds Opus's pages |
@@ -51,11 +52,13 @@ pub mod feed;
 pub mod format;
 pub mod grid;
 mod lame;
+pub mod mix;
 pub mod mp3;
 pub mod ogg;
 pub mod opus;
 pub mod pcm;
 pub mod resample;
+pub mod samples;
 pub mod wav;
 
 use std::fmt::Debug;

@@ -4,8 +4,8 @@
 //! that sound is at the same byte whether the recording is growing, finished, or longer than 4 GiB.
 
 use crate::grid::{PacketSizes, Rates, VirtualTotal};
-use crate::pcm::{self, PcmError};
-use crate::{Codec, CodecError, Cut, Feed, Grid, PcmSpec, Planar, SegmentEncoder, Sound};
+use crate::pcm::PcmError;
+use crate::{Codec, CodecError, Cut, Feed, Grid, PcmSpec, Planar, SegmentEncoder, Sound, mix, samples};
 
 /// What RIFF says where it does not know a size, and what players take for "until it ends".
 const UNKNOWN: u32 = u32::MAX;
@@ -37,7 +37,7 @@ impl Wav {
     /// When the recording's channels cannot be mixed to `channels`.
     pub fn new(spec: PcmSpec, channels: u16) -> Result<Self, PcmError> {
         let feed = Feed::new(spec, channels, spec.rate)?;
-        let (tag, bits) = pcm::wav_format(spec.format);
+        let (tag, bits) = samples::wav_format(spec.format);
         let frame_bytes = u64::from(channels) * u64::from(bits / 8);
         let mut wav = Self {
             grid: Grid {
@@ -127,7 +127,7 @@ impl Wav {
         if extensible {
             out.extend(22u16.to_le_bytes());
             out.extend(self.bits.to_le_bytes());
-            out.extend(pcm::channel_mask(channels).to_le_bytes());
+            out.extend(mix::channel_mask(channels).to_le_bytes());
             out.extend(self.tag.to_le_bytes());
             out.extend(GUID_TAIL);
         } else if self.tag == IEEE_FLOAT {
@@ -184,12 +184,12 @@ impl SegmentEncoder for WavEncoder {
     fn encode(&mut self, sound: Sound<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
         let spec = sound.feed.spec();
         if sound.feed.channels() == spec.channels {
-            pcm::to_little_endian(spec.format, sound.source, out);
+            samples::to_little_endian(spec.format, sound.source, out);
             return Ok(());
         }
         self.mixed.iter_mut().for_each(Vec::clear);
         sound.planar(&mut self.mixed)?;
-        pcm::from_planar(spec.format, &self.mixed, out);
+        samples::from_planar(spec.format, &self.mixed, out);
         Ok(())
     }
 }
