@@ -2,6 +2,7 @@
 //! left behind.
 
 pub mod piece;
+mod synth;
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -41,8 +41,11 @@
 //! also the same on every machine. Notes begin and end on cells of 10 ms and have bounded lengths, so the
 //! notes that sound in a cell are found by looking back a few seconds.
 
-/// Frames per second.
-pub const RATE: u32 = 48_000;
+use super::synth::{
+    BASS_FRAMES, Beep, CELL, PAD_FADE, PLUCK_FRAMES, Pad, Pluck, Stretch, low_u32, phase_step,
+};
+
+pub use super::synth::RATE;
 /// Interleaved channels: left, right.
 pub const CHANNELS: u16 = 2;
 
@@ -63,27 +66,14 @@ pub const MINUTE_HZ: u32 = 625;
 /// The beeps that count the tens of seconds.
 pub const TENS_HZ: u32 = 1500;
 
-/// The notes that sound do not change within a cell, 10 ms; all notes begin and end at its multiples.
-const CELL: u32 = RATE / 100;
 const STEP: u32 = RATE / 2;
 const STEPS_IN_BAR: u64 = 16;
 const BAR: u64 = STEPS_IN_BAR * STEP as u64;
 const ECHO_DELAY: u32 = RATE * 3 / 4;
 
-const PLUCK_FRAMES: u32 = 3 * RATE;
-const BASS_FRAMES: u32 = 5 * RATE;
-/// A chord fades in while the one before it fades out.
-const PAD_FADE: u32 = 2 * RATE;
-
 const PLUCK_GAIN: f32 = 0.19;
 const ECHO_GAIN: f32 = 0.35;
 const BASS_GAIN: f32 = 0.17;
-const PAD_GAIN: f32 = 0.045;
-const CLOCK_GAIN: f32 = 0.32;
-
-const DUCKED: f32 = 0.125;
-const DUCK_FADE_IN: u32 = RATE / 5;
-const DUCK_FADE_OUT: u32 = RATE * 3 / 5;
 
 /// Appends `frames` frames of the piece from `first_frame` on to `out`, as signed 16-bit little-endian
 /// samples, left and right interleaved: 4 bytes a frame.
@@ -165,7 +155,7 @@ const fn tally_frames(digit: u32) -> u32 {
 fn play_clock(stretch: &mut Stretch) {
     let since_mark = low_u32(stretch.first % MARK_FRAMES);
     let clock = clock_at(stretch.first);
-    stretch.duck(since_mark, clock.frames());
+    stretch.duck(since_mark, clock.frames(), low_u32(MARK_FRAMES));
     let mark = stretch.first - u64::from(since_mark);
     for tone in clock.tones() {
         let start = mark + u64::from(tone.start);
@@ -200,7 +190,7 @@ fn play_chord(bar: u64, stretch: &mut Stretch) {
     for (half, pitch) in chord.bass.into_iter().enumerate() {
         let start = start + half as u64 * BAR / 2;
         if let Some(at) = stretch.frames_since(start, BASS_FRAMES) {
-            Pluck { left: BASS_GAIN, right: BASS_GAIN, ..Pluck::bass(pitch) }.add(at, stretch);
+            Pluck::bass(pitch.phase_step(), BASS_GAIN).add(at, stretch);
         }
     }
 }
@@ -210,11 +200,10 @@ fn play_melody(step: u64, stretch: &mut Stretch) {
     let start = step * u64::from(STEP);
     let (near, far) = (note.gain * (1.0 + note.side), note.gain * (1.0 - note.side));
     if let Some(at) = stretch.frames_since(start, PLUCK_FRAMES) {
-        Pluck { left: near, right: far, ..Pluck::string(note.pitch) }.add(at, stretch);
+        Pluck::string(note.pitch.phase_step(), [near, far]).add(at, stretch);
     }
     if let Some(at) = stretch.frames_since(start + u64::from(ECHO_DELAY), PLUCK_FRAMES) {
-        Pluck { left: far * ECHO_GAIN, right: near * ECHO_GAIN, ..Pluck::string(note.pitch) }
-            .add(at, stretch);
+        Pluck::string(note.pitch.phase_step(), [far * ECHO_GAIN, near * ECHO_GAIN]).add(at, stretch);
     }
 }
 
@@ -350,189 +339,6 @@ const fn chance(place: u64, dice: Dice) -> u64 {
 /// From 0 to 1.
 fn fraction(chance: u64) -> f32 {
     (chance >> 48) as f32 / 65536.0
-}
-
-/// A few frames of sound, all within one cell.
-#[derive(Default)]
-struct Stretch {
-    first: u64,
-    left: Vec<f32>,
-    right: Vec<f32>,
-}
-
-impl Stretch {
-    fn clear(&mut self, first: u64, len: u64) {
-        self.first = first;
-        for channel in [&mut self.left, &mut self.right] {
-            channel.clear();
-            channel.resize(low_u32(len) as usize, 0.0);
-        }
-    }
-
-    /// How far into a sound this stretch begins, if the sound is there.
-    fn frames_since(&self, start: u64, frames: u32) -> Option<u32> {
-        let since = self.first.checked_sub(start)?;
-        (since < u64::from(frames)).then(|| low_u32(since))
-    }
-
-    /// Adds one sound to both channels.
-    fn add_centred(&mut self, sound: impl Fn(u32) -> f32) {
-        for (i, (left, right)) in (0..).zip(self.left.iter_mut().zip(&mut self.right)) {
-            let sample = sound(i);
-            *left += sample;
-            *right += sample;
-        }
-    }
-
-    /// Lowers what is there from a little before a mark until the clock has spoken.
-    fn duck(&mut self, since_mark: u32, spoken: u32) {
-        let (mark, ends) = (MARK_FRAMES as f32, spoken as f32);
-        if since_mark > spoken + DUCK_FADE_OUT && since_mark + DUCK_FADE_IN + CELL < low_u32(MARK_FRAMES) {
-            return;
-        }
-        for (i, (left, right)) in (0_u32..).zip(self.left.iter_mut().zip(&mut self.right)) {
-            let at = (since_mark + i) as f32;
-            let rise = ((at - ends) * (1.0 / DUCK_FADE_OUT as f32)).clamp(0.0, 1.0);
-            let fall = ((mark - at) * (1.0 / DUCK_FADE_IN as f32)).clamp(0.0, 1.0);
-            let gain = DUCKED + (1.0 - DUCKED) * smooth(rise) * smooth(fall);
-            *left *= gain;
-            *right *= gain;
-        }
-    }
-
-    fn append_to(&self, out: &mut Vec<u8>) {
-        for (left, right) in self.left.iter().zip(&self.right) {
-            let ([a, b], [c, d]) = (sample(*left).to_le_bytes(), sample(*right).to_le_bytes());
-            out.extend_from_slice(&[a, b, c, d]);
-        }
-    }
-}
-
-/// Rounds to the nearest, as `f32::round` without SSE 4.1 is a function call.
-#[allow(clippy::cast_possible_truncation, reason = "the cast saturates, which is the wanted clipping")]
-fn sample(value: f32) -> i16 {
-    (value * 32767.0 + 0.5_f32.copysign(value)) as i16
-}
-
-/// A string that is plucked once: it dies away, the upper partials first.
-struct Pluck {
-    step: u32,
-    frames: u32,
-    attack: u32,
-    partials: [f32; 3],
-    left: f32,
-    right: f32,
-}
-
-impl Pluck {
-    const fn string(pitch: Pitch) -> Self {
-        let partials = [0.8, 0.2, 0.1];
-        Self {
-            step: pitch.phase_step(),
-            frames: PLUCK_FRAMES,
-            attack: CELL / 2,
-            partials,
-            left: 0.0,
-            right: 0.0,
-        }
-    }
-
-    const fn bass(pitch: Pitch) -> Self {
-        let partials = [0.7, 0.4, 0.15];
-        Self {
-            step: pitch.phase_step(),
-            frames: BASS_FRAMES,
-            attack: CELL * 4,
-            partials,
-            left: 0.0,
-            right: 0.0,
-        }
-    }
-
-    fn add(&self, at: u32, stretch: &mut Stretch) {
-        let [first, second, third] = self.partials;
-        let (per_frame, per_attack) = (1.0 / self.frames as f32, 1.0 / self.attack as f32);
-        for (i, (left, right)) in (0_u32..).zip(stretch.left.iter_mut().zip(&mut stretch.right)) {
-            let now = at + i;
-            let phase = now.wrapping_mul(self.step);
-            let time = now.cast_signed() as f32;
-            // (1 - t)^4 is close to an exponential decay, and reaches zero.
-            let rest = 1.0 - time * per_frame;
-            let decay = (rest * rest) * (rest * rest);
-            let upper = second * sine(phase << 1) + decay * third * sine(phase.wrapping_mul(3));
-            let string = (time * per_attack).min(1.0) * decay * (first * sine(phase) + decay * upper);
-            *left += self.left * string;
-            *right += self.right * string;
-        }
-    }
-}
-
-/// A soft tone that swells, stays and goes; left and right are a little out of tune, which makes it wide.
-struct Pad {
-    step: u32,
-    frames: u32,
-}
-
-impl Pad {
-    fn add(&self, at: u32, stretch: &mut Stretch) {
-        let detune = self.step >> 10;
-        let (step_left, step_right) = (self.step + detune, self.step - detune);
-        for (i, (left, right)) in (0_u32..).zip(stretch.left.iter_mut().zip(&mut stretch.right)) {
-            let now = at + i;
-            let gain = PAD_GAIN * swell(now, self.frames, PAD_FADE);
-            *left += gain * Self::wave(now.wrapping_mul(step_left));
-            *right += gain * Self::wave(now.wrapping_mul(step_right));
-        }
-    }
-
-    fn wave(phase: u32) -> f32 {
-        sine(phase) + 0.25 * sine(phase << 1)
-    }
-}
-
-/// A tone of the clock, its edges just soft enough not to click.
-struct Beep {
-    step: u32,
-    frames: u32,
-}
-
-impl Beep {
-    fn add(&self, at: u32, stretch: &mut Stretch) {
-        stretch.add_centred(|i| {
-            let now = at + i;
-            CLOCK_GAIN * swell(now, self.frames, RATE / 500) * sine(now.wrapping_mul(self.step))
-        });
-    }
-}
-
-/// From 0 up to 1 in the first `fade` frames and back to 0 in the last.
-fn swell(now: u32, frames: u32, fade: u32) -> f32 {
-    let (now, frames) = (now.cast_signed(), frames.cast_signed());
-    smooth((now.min(frames - now) as f32 * (1.0 / fade as f32)).clamp(0.0, 1.0))
-}
-
-/// The step from 0 to 1 whose slope is flat at both ends.
-fn smooth(x: f32) -> f32 {
-    x * x * (3.0 - 2.0 * x)
-}
-
-/// The sine of a phase in which 2^32 is a whole turn: a parabola, corrected once (0.1 % off at most).
-fn sine(phase: u32) -> f32 {
-    let x = phase.cast_signed() as f32 * (1.0 / 2_147_483_648.0);
-    let y = 4.0 * x * (1.0 - x.abs());
-    y * (0.775 + 0.225 * y.abs())
-}
-
-/// How far a tone's phase goes in a frame.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 < hz < RATE")]
-const fn phase_step(hz: f64) -> u32 {
-    (hz / RATE as f64 * 4_294_967_296.0) as u32
-}
-
-/// For numbers that are small by construction (a remainder, a difference that was compared).
-#[allow(clippy::cast_possible_truncation, reason = "callers pass values below 2^32")]
-const fn low_u32(value: u64) -> u32 {
-    value as u32
 }
 
 #[cfg(test)]
@@ -693,15 +499,6 @@ mod tests {
                 |of: fn(&[f32; 2]) -> f32| frames.iter().map(|f| of(f).powi(2)).sum::<f32>() / SECOND as f32;
             assert!(power(|f| f[0]) > 1e-4, "second {second} is silent");
             assert!(power(|f| f[0] - f[1]) > 1e-6, "second {second} is mono");
-        }
-    }
-
-    #[test]
-    fn the_sine_is_a_sine() {
-        for i in 0..1000_u32 {
-            let phase = i.wrapping_mul(4_294_967);
-            let exact = (f64::from(phase) / 4_294_967_296.0 * std::f64::consts::TAU).sin();
-            assert!((f64::from(sine(phase)) - exact).abs() < 1.2e-3, "at {phase}");
         }
     }
 
