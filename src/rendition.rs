@@ -152,8 +152,9 @@ impl Rendition {
         Ok(format!("\"{}\"", digest.chars().take(32).collect::<String>()))
     }
 
-    /// The header, for a finished rendition of `frames` coded frames or a growing one.
+    /// The header, for a finished rendition of `frames` coded frames or a growing one. A clip's says where it ends
+    /// while it grows too, since players cut the end off by it; that is wrong only if the recording does not get there.
     pub fn header(&self, frames: Option<u64>) -> Vec<u8> {
-        self.codec().header(&self.cut, frames)
+        self.codec().header(&self.cut, frames.or(self.clip))
     }
 }

@@ -844,6 +844,23 @@ async fn at_the_inferred_end_the_byte_behind_the_last_is_416_with_the_true_total
     }
 }
 
+/// What a range belongs to is told by its tag, so an edited copy must have another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_of_the_same_length_and_ends_but_with_a_silenced_passage_has_another_etag() {
+    let mut pcm = sound::noise(SECOND / 4 * 30, 2, 14);
+    for format in FORMATS {
+        let root = Root::new();
+        root.finished("show", PCM, &pcm);
+        let server = Running::start(&root).await;
+        let before = server.head(&path(format)).await;
+        pcm[SECOND * 14..SECOND * 16].fill(0);
+        root.write("new", &pcm);
+        std::fs::rename(root.file("new"), root.file("show.pcm")).unwrap();
+        assert_ne!(etag(&server.head(&path(format)).await), etag(&before), "{format}");
+        pcm = sound::noise(SECOND / 4 * 30, 2, 14);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_that_goes_on_after_an_inferred_end_gets_another_etag() {
     let root = Root::new();
@@ -890,6 +907,36 @@ async fn a_clip_that_ended_in_the_past_of_a_growing_recording_is_finished() {
         assert!(after.body == reply.body);
         assert_ne!(etag(&server.get(&path(format)).await), tag);
     }
+}
+
+/// What `pos=-2` means moves with the live edge, so no cache may keep it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clip_whose_place_moves_with_the_live_edge_is_not_kept() {
+    for format in FORMATS {
+        let (root, server, _) = growing().await;
+        let clip = format!("{}?pos=-2&duration=0.5", path(format));
+        let before = server.get(&clip).await;
+        has_length(&before, before.body.len());
+        assert_eq!(before.header("cache-control"), Some("no-store"));
+        root.append("show.pcm", &sound::noise(SECOND / 4, 2, 12));
+        let after = server.get(&clip).await;
+        assert!(after.body != before.body);
+        assert_ne!(etag(&after), etag(&before));
+        root.end("show", PCM);
+        assert_eq!(server.get(&clip).await.header("cache-control"), Some("public, max-age=3600"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clip_from_before_an_inferred_end_is_asked_about_each_time() {
+    let root = Root::new();
+    root.growing("show", PCM, &sound::noise(SECOND / 2, 2, 10));
+    let server = Running::with(&root, |config| config.growth_timeout = Duration::from_millis(500)).await;
+    once_finished(&server, "mp3").await;
+    let moving = server.get("/audio/show.mp3?pos=-1&duration=0.1").await;
+    assert_eq!(moving.header("cache-control"), Some("no-cache"));
+    let fixed = server.get("/audio/show.mp3?pos=1&duration=0.1").await;
+    assert_eq!(fixed.header("cache-control"), Some("public, max-age=3600"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,9 @@ pub async fn audio(
     let (recording, named) = find(&app, &path, &query).await?;
     let format = named.or_else(|| accepted(&headers)).unwrap_or(Format::Wav);
     let rendition = Arc::new(query.rendition(recording, format)?);
-    let mut response = Exchange { app, rendition, head: method == Method::HEAD, headers }.answer().await?;
+    let moving = query.is_relative()?;
+    let exchange = Exchange { app, rendition, moving, head: method == Method::HEAD, headers };
+    let mut response = exchange.answer().await?;
     if named.is_none() {
         // A cache must not give one client's format to another (RFC 9110 12.5.5).
         response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
@@ -101,6 +103,8 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 struct Exchange {
     app: App,
     rendition: Arc<Rendition>,
+    /// Whether the URL means another place when the live edge has moved.
+    moving: bool,
     head: bool,
     headers: HeaderMap,
 }
@@ -200,7 +204,7 @@ impl Exchange {
         if let Some(length) = answer.content_length {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        let freshness = freshness(&facts);
+        let freshness = freshness(&facts, self.moving);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(freshness.cache_control()));
         if status.is_success() {
             let media_type = match &answer.body {
@@ -245,11 +249,14 @@ fn refusal(status: StatusCode, headers: HeaderMap, asked: &HeaderMap) -> Respons
     response
 }
 
-fn freshness(facts: &Facts) -> Freshness {
-    match facts.finished {
-        None => Freshness::Growing,
-        Some((Finished { by: Decided::ByEnd { declared: false, .. }, .. }, _)) => Freshness::InferredEnd,
-        Some(_) => Freshness::DeclaredEnd,
+fn freshness(facts: &Facts, moving: bool) -> Freshness {
+    let Some((finished, _)) = &facts.finished else { return Freshness::Growing };
+    match (finished.by, &facts.extent.state) {
+        (Decided::ByEnd { declared: false, .. }, _) => Freshness::InferredEnd,
+        (Decided::ByEnd { .. }, _) | (_, RecordingState::Ended { declared: true }) => Freshness::DeclaredEnd,
+        (_, RecordingState::Ended { .. }) if moving => Freshness::InferredEnd,
+        _ if moving => Freshness::Growing,
+        _ => Freshness::DeclaredEnd,
     }
 }
 

@@ -48,16 +48,28 @@ impl RenditionQuery {
         })
     }
 
+    fn position(&self) -> Result<Position, Problem> {
+        match self.pos.as_deref() {
+            Some(text) => text.parse().map_err(|error| Problem::time("pos", &error)),
+            None => Ok(Position::FromStart(0)),
+        }
+    }
+
+    /// Whether the place meant moves with the live edge.
+    ///
+    /// # Errors
+    /// When `pos` is not a position.
+    pub fn is_relative(&self) -> Result<bool, Problem> {
+        Ok(!matches!(self.position()?, Position::FromStart(_)))
+    }
+
     /// The rendition asked for, whose start the recording must have, or soon have.
     ///
     /// # Errors
     /// When a parameter is not one, or not one that this recording has.
     pub fn rendition(&self, recording: Arc<Recording>, format: Format) -> Result<Rendition, Problem> {
         let codec = format.codec(recording.spec(), self.parameters()?)?;
-        let position: Position = match self.pos.as_deref() {
-            Some(text) => text.parse().map_err(|error| Problem::time("pos", &error))?,
-            None => Position::FromStart(0),
-        };
+        let position = self.position()?;
         let duration = match self.duration.as_deref() {
             Some(text) => Some(time::length(text).map_err(|error| Problem::time("duration", &error))?),
             None => None,

@@ -17,6 +17,11 @@ pub const TESTS: &[Judged] = &[
         test: opus,
     },
     Judged {
+        name: "a_clip_that_was_still_being_recorded_is_heard_to_its_last_sample_and_no_further",
+        judges: &["ffmpeg"],
+        test: clips_to_their_end,
+    },
+    Judged {
         name: "what_was_saved_while_it_grew_is_heard_from_its_first_sample_to_its_last",
         judges: &["ffmpeg"],
         test: heard_to_the_end,
@@ -113,6 +118,28 @@ fn opus() {
     for file in finished(&desk, "opus").into_iter().chain(KINDS.map(|kind| grown(&desk, "opus", kind))) {
         assert_nothing("opusinfo", &file);
         assert_nothing("oggz-validate", &file);
+    }
+}
+
+/// Where a clip ends is known when it is asked for, whether the sound is there yet or not.
+fn clips_to_their_end() {
+    for (format, rate, frames) in [("wav", 44_100, 44_100), ("mp3", 44_100, 44_100), ("opus", 48_000, 48_000)]
+    {
+        let (desk, root, pcm) = (Desk::new(), Root::new(), format!("s16le:{rate}:2"));
+        let bytes = sound::noise(rate * 3, 2, 2);
+        let (first, rest) = bytes.split_at(rate * 4 * 3 / 2);
+        root.growing("show", &pcm, first);
+        let files = wait(async {
+            let server = Running::start(&root).await;
+            let path = format!("/audio/show.{format}?pos=1&duration=1");
+            let open = server.open("GET", &path, &[]).await;
+            assert_eq!((open.status, open.headers.get("content-length")), (200, None));
+            root.append("show.pcm", rest);
+            let body = open.rest().await.body;
+            assert_eq!(server.panics(), 0);
+            [desk.put(&format!("clip.{format}"), &body)]
+        });
+        assert_eq!(judge::ffmpeg(&files)[0].frames(), frames, "{format}");
     }
 }
 
