@@ -676,7 +676,9 @@ fn an_input_that_cannot_be_read_is_named() {
     fs::create_dir(root.file("folder.pcm")).unwrap();
     root.write("unread.pcm", "1234");
     fs::create_dir(root.file("unread.toml")).unwrap();
-    for input in ["none.pcm", "no/such/folder.pcm", "folder.pcm", "broken.pcm", "odd.wav", "unread.pcm"] {
+    for input in
+        ["none.pcm", "no/such/folder.pcm", "folder.pcm", "broken.pcm", "odd.wav", "unread.pcm", "/dev/zero"]
+    {
         let stem = Path::new(input).file_stem().unwrap().to_str().unwrap();
         fails(encode(&root, input, "out.mp3", &[]), &[stem]);
         assert!(!root.file("out.mp3").exists(), "{input}");

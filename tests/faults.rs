@@ -6,13 +6,15 @@ mod support;
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use support::process::{Process, tailcast};
 use support::{Open, Reply, Root, Running, sound};
 use tokio::sync::OnceCell;
 
@@ -832,6 +834,61 @@ async fn a_wav_whose_header_is_still_to_come_is_to_be_asked_for_again() {
     let reply = server.range("/audio/show.wav", "bytes=80-9999").await;
     assert_eq!((reply.status, reply.body.as_slice()), (206, &[5; 1000][..]));
     is_alive(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wav_with_pictures_before_its_sound_is_understood() {
+    let pcm = sound::noise(500, 1, 3);
+    let header = wav_header(1, 1, 48_000, 16, pcm.len() as u32);
+    let (before, data) = header.split_at(header.len() - 8);
+    for len in [70_000, 300_000, 1_040_000u32] {
+        let picture = [b"JUNK", &len.to_le_bytes()[..], &vec![7; len as usize]].concat();
+        let wav = [before, &picture, data, &pcm].concat();
+        let (_root, server, reply) = served(&wav, "ended = true").await;
+        assert_eq!(sound_of(&reply), (1, 48_000, 16, pcm.as_slice()), "behind {len} bytes");
+        is_alive(&server).await;
+    }
+    let picture = [b"JUNK", &2_000_000u32.to_le_bytes()[..], &vec![7; 2_000_000]].concat();
+    let (_root, _server, reply) = served(&[before, &picture, data, &pcm].concat(), "ended = true").await;
+    is_problem(&reply, 500, "1048576");
+}
+
+/// A process that has no file descriptor left cannot look at its folder; that loses no recording.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_file_descriptors_ran_out_a_recording_is_found_again_afterwards() {
+    let root = Root::new();
+    root.finished("show", PCM, &sound::noise(44_100, 2, 1));
+    let mut command = Command::new("sh");
+    let script = "ulimit -n 40; exec \"$0\" serve --listen 127.0.0.1:0 --root \"$1\"";
+    command.args(["-c", script]).arg(tailcast().get_program()).arg(root.path());
+    let server = Process::start(command, "http://");
+    let status = async || {
+        let asked = tokio::time::timeout(Duration::from_secs(5), reqwest::get(server.url("/audio/show.mp3")));
+        asked.await.ok().and_then(Result::ok).map(|reply| reply.status().as_u16())
+    };
+    assert_eq!(status().await, Some(200));
+    let request = b"GET /audio/show.mp3 HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut crowd = Vec::new();
+    for _ in 0..60 {
+        let mut socket = TcpStream::connect(server.address).unwrap();
+        socket.write_all(request).unwrap();
+        crowd.push(socket);
+    }
+    // Until one of them is refused for want of descriptors.
+    let refused = crowd.iter_mut().any(|socket| {
+        let mut answer = [0; 12];
+        socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        socket.read_exact(&mut answer).is_ok() && answer.ends_with(b"500")
+    });
+    assert!(refused, "there were descriptors enough");
+    drop(crowd);
+    for _ in 0..50 {
+        if status().await == Some(200) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the recording is lost: {:?}", status().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -245,6 +245,20 @@ async fn a_pause_shorter_than_the_growth_timeout_is_waited_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_and_ended_while_nobody_listened_is_finished_at_once() {
+    let root = Root::new();
+    root.growing("show", PCM, &noise(1000));
+    let server = Running::with(&root, |config| config.growth_timeout = Duration::from_millis(700)).await;
+    assert!(!server.head("/audio/show.mp3").await.headers.contains_key("content-length"));
+    root.append("show.pcm", &noise(1000));
+    // Nobody asks until the growth timeout is over.
+    sleep(Duration::from_millis(900)).await;
+    let head = server.head("/audio/show.mp3").await;
+    assert!(head.headers.contains_key("content-length"), "it is taken to be growing");
+    assert_eq!(server.get("/recordings/show").await.json()["state"], "finished");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_comes_after_a_pause_finds_it_growing_again() {
     for extension in FORMATS {
         let (root, sound) = (Root::new(), noise(3000));

@@ -12,7 +12,7 @@ use tailcast_codecs::pcm::Endian;
 use tailcast_codecs::{PcmSpec, SampleFormat};
 use tokio::sync::watch;
 
-use super::file::{Extent, Layout, Opened, Recording, read_prefix};
+use super::file::{Extent, Layout, Opened, Recording};
 use super::follow::{self, Notifier};
 use super::riff::{self, Riff};
 use super::sidecar::Sidecar;
@@ -89,8 +89,9 @@ impl Catalogue {
         let Some(known) = self.open.get(name) else { return Ok(None) };
         match self.folder.look_again(&known) {
             Ok(_) => Ok(Some(known)),
-            Err(error @ (RecordingError::Sidecar { .. } | RecordingError::Io { .. })) => Err(error),
-            Err(_) => Ok(None),
+            // For good; what the name means now is opened anew.
+            Err(_) if known.is_lost() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -193,7 +194,8 @@ impl Folder {
     /// sidecar.
     ///
     /// # Errors
-    /// When the recording is lost, or its sidecar is broken (which loses nothing that is being listened to).
+    /// When the recording is lost; or when its sidecar is broken or the folder cannot be looked into, for want of file
+    /// descriptors perhaps, which loses nothing that is being listened to.
     pub(super) fn look_again(&self, recording: &Recording) -> Result<Extent, RecordingError> {
         let name = recording.name();
         match self.locate(name) {
@@ -202,14 +204,11 @@ impl Folder {
             Err(RecordingError::NotFound(_)) => {
                 return Err(self.lost(recording, RecordingError::Removed(name.to_string())));
             }
-            Err(error) => return Err(self.lost(recording, error)),
+            Err(error) => return Err(look_without(recording, error)),
         }
         let sidecar = match self.sidecar(name) {
             Ok(sidecar) => sidecar.unwrap_or_else(|| recording.sidecar()),
-            Err(error) => {
-                recording.look(recording.sidecar())?;
-                return Err(error);
-            }
+            Err(error) => return Err(look_without(recording, error)),
         };
         if let Layout::Raw(spec) = recording.layout()
             && sidecar.pcm.unwrap_or(self.pcm) != spec
@@ -225,6 +224,11 @@ impl Folder {
     }
 }
 
+/// Looks at an open recording's file alone, where what is beside it cannot be looked at.
+fn look_without(recording: &Recording, error: RecordingError) -> RecordingError {
+    recording.look(recording.sidecar()).err().unwrap_or(error)
+}
+
 /// How a file's bytes are to be taken.
 fn layout(
     name: &RecordingName,
@@ -235,8 +239,7 @@ fn layout(
     if !file_name.ends_with(".wav") {
         return Ok(Layout::Raw(pcm));
     }
-    let prefix = read_prefix(file).map_err(|error| RecordingError::io(name.as_str(), error))?;
-    match riff::parse(&prefix) {
+    match riff::read(file).map_err(|error| RecordingError::io(name.as_str(), error))? {
         Ok(Riff::Header(header)) => Ok(Layout::Riff(header)),
         // Some recorders call their raw PCM `.wav`.
         Ok(Riff::NotRiff) => Ok(Layout::Raw(pcm)),
@@ -253,7 +256,12 @@ impl Recording {
     pub fn open_path(path: &Path, pcm: Option<PcmSpec>) -> Result<Self, RecordingError> {
         let shown = path.display().to_string();
         let name = RecordingName::of_file(path);
-        let file = File::open(path).map_err(|error| RecordingError::io(&shown, error))?;
+        let io = |error| RecordingError::io(&shown, error);
+        let file = File::open(path).map_err(io)?;
+        if !file.metadata().map_err(io)?.is_file() {
+            // Of a pipe or a device nobody can say how long it is.
+            return Err(io(io::Error::other("not a plain file")));
+        }
         let sidecar = match std::fs::read_to_string(path.with_extension("toml")) {
             Ok(text) => Sidecar::parse(&text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Sidecar::default()),

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use tailcast_codecs::PcmSpec;
+use tailcast_codecs::grid::scale;
 use tokio::sync::watch;
 
-use super::riff::{self, RiffHeader};
+use super::riff::{self, Riff, RiffHeader};
 use super::sidecar::Sidecar;
 use super::{RecordingError, RecordingName};
 
@@ -75,9 +76,11 @@ impl Layout {
 #[derive(Debug)]
 struct Seen {
     bytes: u64,
+    /// When it was last looked at.
+    looked: Instant,
     /// When it was last seen to change.
     since: Instant,
-    /// How long it had stood still by then: nothing but for the first look, which has only the file's time.
+    /// How long it had stood still by then.
     still: Duration,
     sidecar: Sidecar,
     /// Bytes of the sound at places all over it.
@@ -122,6 +125,11 @@ fn witness_places(data: u64) -> impl Iterator<Item = u64> {
 /// Bytes at either end of the sound that make up a recording's identity for other servers and later runs.
 /// The first ones alone would be the same for every recording that starts in silence.
 const DIGEST_LEN: u64 = 64 * 1024;
+/// Places spread evenly over the sound that do so too, so that an edited copy is another recording (if the edit is at
+/// one of them: to read everything would take as long as a disk takes).
+const DIGEST_PLACES: u64 = 64;
+/// Bytes of such a place.
+const DIGEST_PLACE_LEN: u64 = 1024;
 
 /// What the catalogue has found out when it opens a recording.
 pub(super) struct Opened {
@@ -138,11 +146,12 @@ impl Recording {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let Opened { name, file, layout, sidecar, growth_timeout } = opened;
         let metadata = file.metadata().map_err(|error| RecordingError::io(name.as_str(), error))?;
-        let still = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+        let now = Instant::now();
         let seen = Seen {
-            bytes: 0,
-            since: Instant::now(),
-            still: still.unwrap_or_default(),
+            bytes: metadata.len(),
+            looked: now,
+            since: now,
+            still: age(&metadata),
             sidecar: sidecar.clone(),
             witnesses: Arc::default(),
         };
@@ -158,7 +167,6 @@ impl Recording {
             layout,
             growth_timeout,
         };
-        recording.seen.lock().bytes = metadata.len();
         recording.look(sidecar)?;
         Ok(recording)
     }
@@ -216,6 +224,11 @@ impl Recording {
         self.inode == (device, inode)
     }
 
+    /// Whether nothing more of it can be served.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self.extent.borrow().state, State::Lost(_))
+    }
+
     /// Says that nothing more can be served, and why.
     pub(super) fn lose(&self, error: RecordingError) {
         self.extent.send_if_modified(|extent| {
@@ -248,14 +261,19 @@ impl Recording {
         if let State::Lost(error) = &self.extent.borrow().state {
             return Err(error.clone());
         }
-        let bytes = self.file.metadata().map_err(|error| self.io(error))?.len();
+        let metadata = self.file.metadata().map_err(|error| self.io(error))?;
+        let bytes = metadata.len();
         let mut seen = self.seen.lock();
+        let now = Instant::now();
         if bytes < seen.bytes {
             return Err(RecordingError::Truncated(self.name.to_string()));
         }
         if bytes > seen.bytes {
-            (seen.bytes, seen.since, seen.still) = (bytes, Instant::now(), Duration::ZERO);
+            // It may have grown and stood still since while nobody looked. Not for longer than that, whatever the
+            // file's time says: it may be that of another machine's clock.
+            (seen.still, seen.since, seen.bytes) = (age(&metadata).min(now - seen.looked), now, bytes);
         }
+        seen.looked = now;
         seen.sidecar = sidecar;
         let data = self.data_bytes(bytes)?;
         self.check(&seen.witnesses)?;
@@ -289,8 +307,8 @@ impl Recording {
     fn data_bytes(&self, bytes: u64) -> Result<u64, RecordingError> {
         let Layout::Riff(header) = self.layout else { return Ok(bytes) };
         // The recorder may have written the true sizes since the header was first read.
-        let header = match read_header(&self.file).map_err(|error| self.io(error))? {
-            Some(now) if now.spec == header.spec && now.data_offset == header.data_offset => now,
+        let header = match riff::read(&self.file).map_err(|error| self.io(error))? {
+            Ok(Riff::Header(now)) if now.spec == header.spec && now.data_offset == header.data_offset => now,
             _ => return Err(RecordingError::Replaced(self.name.to_string())),
         };
         Ok(riff::data_len(&header, bytes, |offset| self.chunk_head(offset)))
@@ -357,8 +375,8 @@ impl Recording {
         self.check(&witnesses)
     }
 
-    /// A digest of both ends of the first `frames` frames: the same for the same recording on every machine.
-    /// Blocks.
+    /// A digest of both ends of the first `frames` frames and of places in between: the same for the same recording on
+    /// every machine. Blocks.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -366,15 +384,31 @@ impl Recording {
         if let Some((_, digest)) = self.digest.lock().filter(|(of, _)| *of == frames) {
             return Ok(digest);
         }
-        let at_each_end = (DIGEST_LEN / self.frame_bytes()).min(frames);
-        let (mut head, mut tail) = (Vec::new(), Vec::new());
-        self.read(0..at_each_end, &mut head)?;
-        self.read(frames - at_each_end..frames, &mut tail)?;
-        let digest = *blake3::Hasher::new().update(&head).update(&tail).finalize().as_bytes();
-        let digest = blake3::Hash::from_bytes(digest);
+        let digest =
+            self.try_digest(frames * self.frame_bytes()).inspect_err(|error| self.lose(error.clone()))?;
         *self.digest.lock() = Some((frames, digest));
         Ok(digest)
     }
+
+    fn try_digest(&self, data: u64) -> Result<blake3::Hash, RecordingError> {
+        let end = DIGEST_LEN.min(data);
+        let spread = (1..DIGEST_PLACES).map(|place| (scale(place, data, DIGEST_PLACES), DIGEST_PLACE_LEN));
+        let places = [(0, end), (data - end, end)].into_iter().chain(spread);
+        let (mut hasher, mut bytes) = (blake3::Hasher::new(), Vec::new());
+        for (at, len) in places {
+            bytes.resize(usize::try_from(len.min(data - at)).unwrap_or(0), 0);
+            self.read_at(&mut bytes, at)?;
+            hasher.update(&bytes);
+        }
+        let witnesses = Arc::clone(&self.seen.lock().witnesses);
+        self.check(&witnesses)?;
+        Ok(blake3::Hash::from_bytes(*hasher.finalize().as_bytes()))
+    }
+}
+
+/// How long ago a file was written to, by its own time.
+fn age(metadata: &std::fs::Metadata) -> Duration {
+    metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default()
 }
 
 fn replace_if_new(last: &mut Extent, now: &Extent) -> bool {
@@ -388,22 +422,4 @@ fn replace_if_new(last: &mut Extent, now: &Extent) -> bool {
         *last = now.clone();
     }
     new
-}
-
-/// Bytes of a file's start that its WAV header is looked for in.
-const PREFIX_LEN: u64 = 64 * 1024;
-
-/// The file's WAV header as it is now, if there is a whole one.
-fn read_header(file: &File) -> io::Result<Option<RiffHeader>> {
-    match riff::parse(&read_prefix(file)?) {
-        Ok(riff::Riff::Header(header)) => Ok(Some(header)),
-        _ => Ok(None),
-    }
-}
-
-/// The first bytes of a file.
-pub(super) fn read_prefix(file: &File) -> io::Result<Vec<u8>> {
-    let mut prefix = vec![0; usize::try_from(PREFIX_LEN.min(file.metadata()?.len())).unwrap_or(0)];
-    file.read_exact_at(&mut prefix, 0)?;
-    Ok(prefix)
 }

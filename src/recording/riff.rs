@@ -3,12 +3,18 @@
 //! What such a header says about sizes is a placeholder until its recorder comes back to it, and recorders
 //! differ in what they put there. So a size is believed only when the rest of the file bears it out.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
 use thiserror::Error;
 
 use tailcast_codecs::pcm::{Endian, PcmError, PcmSpec, SampleFormat};
 
 /// Sound that begins later than this is not looked for. Headers with pictures and cue lists stay below it.
 const MAX_DATA_OFFSET: u64 = 1 << 20;
+/// Nearly all headers end within so many bytes.
+const USUAL_LEN: u64 = 64 * 1024;
 /// Chunks that are looked at behind the sound.
 const MAX_TRAILING_CHUNKS: usize = 64;
 /// Bytes of a chunk's id and size.
@@ -88,6 +94,24 @@ pub enum RiffError {
     /// A rate or number of channels that is not supported.
     #[error("WAV: {0}")]
     Pcm(#[from] PcmError),
+}
+
+/// Reads the header of a file that may be WAV, as much of it as that takes. Blocks.
+///
+/// # Errors
+/// When the file cannot be read; and as [`parse`].
+pub fn read(file: &File) -> io::Result<Result<Riff, RiffError>> {
+    let len = file.metadata()?.len();
+    let mut prefix = Vec::new();
+    for most in [USUAL_LEN, MAX_DATA_OFFSET] {
+        prefix.resize(usize::try_from(most.min(len)).unwrap_or(0), 0);
+        file.read_exact_at(&mut prefix, 0)?;
+        let parsed = parse(&prefix);
+        if len <= most || !matches!(parsed, Ok(Riff::Incomplete)) {
+            return Ok(parsed);
+        }
+    }
+    Ok(Err(RiffError::TooFar(MAX_DATA_OFFSET)))
 }
 
 /// Reads the header of a WAV file (RIFF, RIFX, RF64 or BW64) from the file's first bytes, however few.
