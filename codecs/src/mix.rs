@@ -14,12 +14,29 @@ enum Speaker {
     LowFrequency,
     BackLeft,
     BackRight,
+    FrontLeftOfCentre,
+    FrontRightOfCentre,
     BackCentre,
     SideLeft,
     SideRight,
 }
 
 impl Speaker {
+    /// In the order of their bits, which is that of a frame's samples.
+    const ALL: [Self; 11] = [
+        Self::FrontLeft,
+        Self::FrontRight,
+        Self::FrontCentre,
+        Self::LowFrequency,
+        Self::BackLeft,
+        Self::BackRight,
+        Self::FrontLeftOfCentre,
+        Self::FrontRightOfCentre,
+        Self::BackCentre,
+        Self::SideLeft,
+        Self::SideRight,
+    ];
+
     /// Its bit in the channel mask of `WAVE_FORMAT_EXTENSIBLE`.
     fn mask(self) -> u32 {
         match self {
@@ -29,6 +46,8 @@ impl Speaker {
             Self::LowFrequency => 0x8,
             Self::BackLeft => 0x10,
             Self::BackRight => 0x20,
+            Self::FrontLeftOfCentre => 0x40,
+            Self::FrontRightOfCentre => 0x80,
             Self::BackCentre => 0x100,
             Self::SideLeft => 0x200,
             Self::SideRight => 0x400,
@@ -39,8 +58,8 @@ impl Speaker {
     /// a surround channel heard on both sides, so it takes the 0.7071 twice, as in ffmpeg.
     fn weights(self) -> [f32; 2] {
         match self {
-            Self::FrontLeft => [1.0, 0.0],
-            Self::FrontRight => [0.0, 1.0],
+            Self::FrontLeft | Self::FrontLeftOfCentre => [1.0, 0.0],
+            Self::FrontRight | Self::FrontRightOfCentre => [0.0, 1.0],
             Self::FrontCentre => [FRAC_1_SQRT_2; 2],
             Self::LowFrequency => [0.0; 2],
             Self::BackLeft | Self::SideLeft => [FRAC_1_SQRT_2, 0.0],
@@ -48,6 +67,12 @@ impl Speaker {
             Self::BackCentre => [0.5; 2],
         }
     }
+}
+
+/// What a recording's channels are for: what it says itself, if those are loudspeakers that a mix is known of.
+fn speakers(spec: PcmSpec) -> Vec<Speaker> {
+    let named: Vec<_> = Speaker::ALL.into_iter().filter(|speaker| spec.mask & speaker.mask() != 0).collect();
+    if named.len() == usize::from(spec.channels) { named } else { layout(spec.channels).to_vec() }
 }
 
 /// What so many channels are taken for. These are the layouts that ffmpeg assumes when it is told no other:
@@ -67,18 +92,22 @@ fn layout(channels: u16) -> &'static [Speaker] {
     }
 }
 
-/// The loudspeakers that so many channels are taken for, as `WAVE_FORMAT_EXTENSIBLE` has them: a bit each.
-/// 0 above 8 channels, which says "no loudspeaker in particular".
-pub fn channel_mask(channels: u16) -> u32 {
-    layout(channels).iter().map(|speaker| speaker.mask()).sum()
+/// The loudspeakers that a recording's channels are for, as `WAVE_FORMAT_EXTENSIBLE` has them: a bit each. 0 above 8
+/// channels of which nobody says it, which means "no loudspeaker in particular".
+pub fn channel_mask(spec: PcmSpec) -> u32 {
+    if spec.mask != 0 {
+        return spec.mask;
+    }
+    layout(spec.channels).iter().map(|speaker| speaker.mask()).sum()
 }
 
 /// Takes the samples of a recording apart into channels, mixing them to fewer (or one to two).
 ///
 /// - As many as there are: each as it is.
 /// - 1 to 2: twice the same.
-/// - Up to 8 to 2: by ITU-R BS.775 for ffmpeg's default layouts (2.1, 4.0, 5.0, 5.1, 6.1, 7.1), without the
-///   low frequency channel, scaled so that full scale in every channel is full scale.
+/// - Up to 8 to 2: by ITU-R BS.775 for the loudspeakers that the recording names, else for those of ffmpeg's default
+///   layouts (2.1, 4.0, 5.0, 5.1, 6.1, 7.1), without the low frequency channel, scaled so that full scale in every
+///   channel is full scale.
 /// - More than 8 to 2: the mean of every other channel from the first on to the left, from the second on to
 ///   the right.
 /// - To 1: the mean of the left and right above.
@@ -98,12 +127,12 @@ impl Mixer {
     /// [`PcmError::Mix`] for any other number, and those of [`PcmSpec::new`] for a spec that did not come
     /// from there.
     pub fn new(spec: PcmSpec, channels: u16) -> Result<Self, PcmError> {
-        let spec = PcmSpec::new(spec.format, spec.rate, spec.channels)?;
+        let spec = PcmSpec::new(spec.format, spec.rate, spec.channels)?.with_mask(spec.mask);
         let weights = match (spec.channels, channels) {
             (from, to) if from == to => None,
             (1, 2) => Some(vec![vec![1.0; 2]]),
-            (from, 2) => Some(stereo_weights(from).iter().map(|w| w.to_vec()).collect()),
-            (from, 1) => Some(stereo_weights(from).iter().map(|[l, r]| vec![0.5 * (l + r)]).collect()),
+            (_, 2) => Some(stereo_weights(spec).iter().map(|w| w.to_vec()).collect()),
+            (_, 1) => Some(stereo_weights(spec).iter().map(|[l, r]| vec![0.5 * (l + r)]).collect()),
             (from, to) => return Err(PcmError::Mix { from, to }),
         };
         Ok(Self { spec, channels, weights })
@@ -157,15 +186,20 @@ impl Mixer {
 }
 
 /// For each of the recording's channels, what it gives to left and right; both sides sum to 1.
-fn stereo_weights(channels: u16) -> Vec<[f32; 2]> {
-    let alternate = [Speaker::FrontLeft, Speaker::FrontRight];
-    let speakers = match layout(channels) {
-        [] => alternate.into_iter().cycle().take(channels.into()).collect(),
-        layout => layout.to_vec(),
+fn stereo_weights(spec: PcmSpec) -> Vec<[f32; 2]> {
+    let raw: Vec<_> = speakers(spec).iter().map(|speaker| speaker.weights()).collect();
+    let sums = |raw: &[[f32; 2]]| raw.iter().fold([0.0f32; 2], |[l, r], [left, right]| [l + left, r + right]);
+    let (raw, [left, right]) = match sums(&raw) {
+        // No loudspeakers, or all on one side.
+        [0.0, _] | [_, 0.0] => {
+            let alternate = [[1.0, 0.0], [0.0, 1.0]];
+            let raw: Vec<_> = alternate.into_iter().cycle().take(spec.channels.into()).collect();
+            let sums = sums(&raw);
+            (raw, sums)
+        }
+        sums => (raw, sums),
     };
-    let raw = || speakers.iter().map(|speaker| speaker.weights());
-    let [left, right] = raw().fold([0.0f32; 2], |[l, r], [left, right]| [l + left, r + right]);
-    raw().map(|[l, r]| [l / left, r / right]).collect()
+    raw.iter().map(|[l, r]| [l / left, r / right]).collect()
 }
 
 /// Adds `weight` times `plane` to `sum`. Weights sum to 1, but what rounding makes of it may be a hair more.
@@ -273,7 +307,36 @@ mod tests {
 
     #[test]
     fn masks_are_those_of_the_layouts() {
-        assert_eq!([1, 2, 3, 6, 8, 9].map(channel_mask), [0x4, 0x3, 0xb, 0x3f, 0x63f, 0]);
+        let mask = |channels| channel_mask(PcmSpec::new(F32(Little), 48_000, channels).unwrap());
+        assert_eq!([1, 2, 3, 6, 8, 9].map(mask), [0x4, 0x3, 0xb, 0x3f, 0x63f, 0]);
+    }
+
+    /// What ffmpeg's `-ac 2` makes of WAV files with these masks, by channel: left, right.
+    #[test]
+    fn loudspeakers_that_are_named_are_mixed_as_what_they_are() {
+        let (l, r) = (|w: f32| [w, 0.0], |w: f32| [0.0, w]);
+        let known: [(u32, &[[f32; 2]]); 3] = [
+            (0x7, &[l(0.585_786), r(0.585_786), [0.414_214; 2]]),
+            (0x33, &[l(0.585_786), r(0.585_786), l(0.414_214), r(0.414_214)]),
+            (0xf, &[l(0.585_786), r(0.585_786), [0.414_214; 2], [0.0; 2]]),
+        ];
+        for (mask, matrix) in known {
+            let channels = matrix.len() as u16;
+            let spec = PcmSpec::new(F32(Little), 48_000, channels).unwrap().with_mask(mask);
+            assert_eq!(channel_mask(spec), mask);
+            for (weights, expected) in stereo_weights(spec).iter().zip(matrix) {
+                assert!(
+                    weights.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
+                    "{mask:#x}: {weights:?}"
+                );
+            }
+        }
+        // Another number of them, one that no mix is known of, all on one side: as if nothing was said.
+        let plain = PcmSpec::new(F32(Little), 48_000, 2).unwrap();
+        assert_eq!(plain.with_mask(0x7), plain);
+        for mask in [0x11, 0x3000] {
+            assert_eq!(stereo_weights(plain.with_mask(mask)), [l(1.0), r(1.0)], "{mask:#x}");
+        }
     }
 
     #[test]

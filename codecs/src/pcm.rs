@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::mix::channel_mask;
+
 use Endian::{Big, Little};
 use SampleFormat::{F32, S16, S24, S24In32, S32, U8};
 
@@ -172,6 +174,9 @@ pub struct PcmSpec {
     pub rate: u32,
     /// Samples in a frame, within [`CHANNELS`].
     pub channels: u16,
+    /// The loudspeakers that the channels are for, in their order: the bits of `WAVE_FORMAT_EXTENSIBLE`'s
+    /// `dwChannelMask`. 0 where nobody says; then it is the usual ones for so many.
+    pub mask: u32,
 }
 
 impl PcmSpec {
@@ -184,7 +189,15 @@ impl PcmSpec {
         if !CHANNELS.contains(&channels) {
             return Err(PcmError::Channels(channels));
         }
-        Ok(Self { format, rate, channels })
+        Ok(Self { format, rate, channels, mask: 0 })
+    }
+
+    /// The same with the loudspeakers that a header names. A mask with another number of them says nothing, and that of
+    /// the usual ones nothing new.
+    pub fn with_mask(self, mask: u32) -> Self {
+        let unnamed = Self { mask: 0, ..self };
+        let news = mask.count_ones() == u32::from(self.channels) && mask != channel_mask(unnamed);
+        if news { Self { mask, ..self } } else { unnamed }
     }
 
     /// Bytes of one frame.
@@ -200,7 +213,8 @@ impl PcmSpec {
 
 impl fmt::Display for PcmSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.format, self.rate, self.channels)
+        write!(f, "{}:{}:{}", self.format, self.rate, self.channels)?;
+        if self.mask == 0 { Ok(()) } else { write!(f, ":{:#x}", self.mask) }
     }
 }
 

@@ -127,7 +127,7 @@ impl Wav {
         if extensible {
             out.extend(22u16.to_le_bytes());
             out.extend(self.bits.to_le_bytes());
-            out.extend(mix::channel_mask(channels).to_le_bytes());
+            out.extend(mix::channel_mask(self.feed.spec()).to_le_bytes());
             out.extend(self.tag.to_le_bytes());
             out.extend(GUID_TAIL);
         } else if self.tag == IEEE_FLOAT {

@@ -23,7 +23,8 @@ use super::{RecordingError, RecordingName};
 const ENDINGS: [&str; 4] = [".pcm", ".raw", ".wav", ""];
 
 /// What a raw recording is if nobody says: what most sound cards and programs record.
-const DEFAULT_PCM: PcmSpec = PcmSpec { format: SampleFormat::S16(Endian::Little), rate: 48_000, channels: 2 };
+const DEFAULT_PCM: PcmSpec =
+    PcmSpec { format: SampleFormat::S16(Endian::Little), rate: 48_000, channels: 2, mask: 0 };
 
 /// Recordings that are kept open though nobody listens, so that what was coded of them stays of use.
 const KEPT_OPEN: u64 = 256;

@@ -270,7 +270,8 @@ impl Bytes<'_> {
         if usize::from(align) != spec.frame_bytes() {
             return Err(RiffError::BlockAlign { align, channels, bits });
         }
-        Ok(spec)
+        let mask = if word(0)? == EXTENSIBLE { self.u32(body + 20).ok_or_else(short)? } else { 0 };
+        Ok(spec.with_mask(mask))
     }
 
     /// The format tag in a GUID, if all of it is there.
@@ -503,6 +504,14 @@ mod tests {
         fmt.extend(b"\x16\0\x18\0\x03\0\0\0\x01\0\0\0\0\0\x10\0");
         fmt.extend(GUID_TAIL);
         assert_eq!(header(&with_fmt(&fmt)).spec.to_string(), "s32le:48000:2");
+    }
+
+    #[test]
+    fn loudspeakers_that_are_not_the_usual_ones_are_read() {
+        let mut fmt = plain_fmt(0xFFFE, 4, 48_000, 8, 16);
+        fmt.extend(b"\x16\0\x10\0\x33\0\0\0\x01\0\0\0\0\0\x10\0");
+        fmt.extend(GUID_TAIL);
+        assert_eq!(header(&with_fmt(&fmt)).spec.to_string(), "s16le:48000:4:0x33");
     }
 
     #[test]
