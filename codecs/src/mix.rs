@@ -321,7 +321,7 @@ mod tests {
             (0xf, &[l(0.585_786), r(0.585_786), [0.414_214; 2], [0.0; 2]]),
         ];
         for (mask, matrix) in known {
-            let channels = matrix.len() as u16;
+            let channels = u16::try_from(matrix.len()).unwrap();
             let spec = PcmSpec::new(F32(Little), 48_000, channels).unwrap().with_mask(mask);
             assert_eq!(channel_mask(spec), mask);
             for (weights, expected) in stereo_weights(spec).iter().zip(matrix) {
