@@ -309,8 +309,7 @@ impl BodyReader {
             self.held.pop_front();
             self.consumed += 1;
         }
-        let ahead = (self.consumed + 1).min(self.segments.threads() + 1) as u64;
-        for next in number..=number + ahead {
+        for next in number..=number + self.ahead() {
             let held = self.held.back().is_some_and(|(held, _)| *held >= next);
             if held {
                 continue;
@@ -323,16 +322,29 @@ impl BodyReader {
         }
     }
 
-    /// Whether a segment further on is worth coding now: it is before the body's end, and its sound is there.
+    /// How many segments to read ahead: none until the first packets are out, so that a listener who has just
+    /// sought does not share the processor with what is wanted later.
+    fn ahead(&self) -> u64 {
+        let begun = self.position > self.started_at.max(self.rendition.cut().grid().header_len);
+        if begun { (self.consumed + 1).min(self.segments.threads() + 1) as u64 } else { 0 }
+    }
+
+    /// Whether a segment further on is worth coding now: the body goes that far, and its sound is there.
     fn is_wanted(&self, number: u64, extent: &Extent) -> bool {
         let cut = self.rendition.cut();
         let grid = cut.grid();
         let first = number.saturating_mul(grid.segment_packets);
-        let limit = self.limit();
-        let ends = if limit == u64::MAX { u64::MAX } else { cut.first_packet() + cut.packet_at_byte(limit) };
         let ready = self.rendition.codec().feed().ready(extent.frames);
         let there = !extent.is_growing() || grid.codable(ready) >= first + grid.segment_packets;
-        first <= ends && there
+        first < cut.first_packet().saturating_add(self.packets_wanted()) && there
+    }
+
+    /// Packets from the rendition's first to the last that this body takes something of.
+    fn packets_wanted(&self) -> u64 {
+        let cut = self.rendition.cut();
+        let in_all = self.finished().map_or(u64::MAX, |finished| cut.packets(finished.frames));
+        let last_unit = cut.packet_at_byte(self.limit().saturating_sub(1));
+        last_unit.saturating_add(cut.grid().unit_packets()).min(in_all)
     }
 
     /// Bytes of packets that are nothing but their frames rewritten, straight from the file.

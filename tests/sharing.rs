@@ -132,6 +132,7 @@ async fn who_comes_later_hears_what_was_coded_for_others() {
     let first = server.get(path).await;
     eventually("everything is coded", || server.segments.under_way() == 0).await;
     let before = started(&server);
+    assert_eq!(before, 2);
     for _ in 0..5 {
         assert!(server.get(path).await.body == first.body);
     }
@@ -139,6 +140,27 @@ async fn who_comes_later_hears_what_was_coded_for_others() {
     // Another bit rate is another encoding.
     server.get("/audio/show.mp3?duration=5.08&bitrate=192").await;
     assert!(started(&server) >= before + 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_coded_behind_the_last_segment_that_is_asked_for() {
+    let root = Root::new();
+    root.finished("show", PCM, &noise(9_000));
+    // Clips that fill two segments to their last packets, and parts that lie in one.
+    for (path, range, segments) in [
+        ("/audio/show.mp3?duration=5.08", None, 2),
+        ("/audio/show.opus?duration=3.99", None, 2),
+        ("/audio/show.mp3", Some("bytes=0-20000"), 1),
+        ("/audio/show.opus", Some("bytes=0-20000"), 1),
+        ("/audio/show.opus", Some("bytes=30000-30000"), 1),
+        ("/audio/show.mp3", Some("bytes=0-100"), 0),
+    ] {
+        let server = Running::start(&root).await;
+        let headers: Vec<_> = range.map(|range| ("range", range)).into_iter().collect();
+        server.get_with(path, &headers).await;
+        assert_eq!(started(&server), segments, "{path} {range:?}");
+        server.stop().await;
+    }
 }
 
 /// A recording of so many seconds that takes no room: a file with a hole.
