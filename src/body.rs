@@ -165,6 +165,12 @@ impl BodyReader {
         }
     }
 
+    /// Whether it waits for the recorder, and so is ended when the server stops. One whose length was promised has all
+    /// of its sound there and gets to its end.
+    fn follows(&self) -> bool {
+        self.end.is_none() && matches!(self.until, Until::End(_))
+    }
+
     /// An end is in order if it is where the headers said it would be, or they did not say.
     fn close(&self) -> Result<Option<Bytes>, BodyError> {
         match self.until {
@@ -233,9 +239,17 @@ impl BodyReader {
             let offset = grid.offset(cut.first_packet() + first) + self.gathered.len() as u64;
             match self.canonical(offset).await? {
                 Some(Found::Bytes(bytes)) => self.gather(first, &bytes),
-                Some(Found::Ended) => drop(self.learn_of_the_end()),
+                Some(Found::Ended) => {
+                    drop(self.learn_of_the_end());
+                    // Packets may have been gathered that are behind the end, which was not known yet.
+                    let gathered = std::mem::take(&mut self.gathered);
+                    self.gather(first, &gathered);
+                }
                 None => return Ok(Step::Stop),
             }
+        }
+        if self.gathered.is_empty() {
+            return Ok(Step::Ended);
         }
         let at = cut.byte_of_packet(first);
         let pages = self.take_pages(first / page_packets);
@@ -290,7 +304,7 @@ impl BodyReader {
             _ => {}
         }
         self.hold(number, &extent);
-        let following = self.end.is_none();
+        let following = self.follows();
         let Some((_, reader)) = self.held.front_mut() else { return Err(SegmentError::Gone.into()) };
         let within = offset % grid.segment_len();
         let found = tokio::select! {
@@ -354,7 +368,7 @@ impl BodyReader {
             if let State::Lost(error) = extent.state {
                 return Err(error.into());
             }
-            if self.end.is_none() && *self.stop.borrow() {
+            if self.follows() && *self.stop.borrow() {
                 return Ok(Step::Stop);
             }
             let cut = *self.rendition.cut();
@@ -370,9 +384,10 @@ impl BodyReader {
             if self.end.is_none() && !extent.is_growing() {
                 return Ok(self.learn_of_the_end());
             }
+            let following = self.follows();
             tokio::select! {
                 changed = self.extent.changed() => if changed.is_err() { return Err(SegmentError::Gone.into()) },
-                () = stopped(&mut self.stop) => return Ok(Step::Stop),
+                () = stopped(&mut self.stop), if following => return Ok(Step::Stop),
             }
         }
     }

@@ -92,7 +92,7 @@ fn mu_law(sample: f32) -> u8 {
 fn segment(codec: &Arc<dyn Codec>, pcm: &[u8], number: u64) -> Result<Vec<u8>, CodecError> {
     let frame_bytes = codec.feed().spec().frame_bytes();
     let ended = Available::Ended((pcm.len() / frame_bytes) as u64);
-    let mut coder = SegmentCoder::new(Arc::clone(codec), number)?;
+    let mut coder = SegmentCoder::new(Arc::clone(codec), number);
     let mut out = Vec::new();
     while let Some(batch) = coder.next(ended, 7) {
         let (from, to) = (batch.source.start as usize, batch.source.end as usize);

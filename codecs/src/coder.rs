@@ -38,7 +38,8 @@ pub struct Batch {
 /// ([`next`](Self::next)) and takes their bytes ([`code`](Self::code)).
 pub struct SegmentCoder {
     codec: Arc<dyn Codec>,
-    encoder: Box<dyn SegmentEncoder>,
+    /// Made when it is first fed.
+    encoder: Option<Box<dyn SegmentEncoder>>,
     segment: u64,
     /// Coded frame at which the preroll starts; below zero for the first segment.
     origin: i64,
@@ -68,21 +69,13 @@ fn unsigned(frames: i64) -> u64 {
 }
 
 impl SegmentCoder {
-    /// A fresh encoder for segment `segment`.
-    ///
-    /// # Errors
-    /// When the encoder cannot be made.
-    pub fn new(codec: Arc<dyn Codec>, segment: u64) -> Result<Self, CodecError> {
+    /// Begins segment `segment`. Its encoder is made with the first batch, so that what to read can be asked before.
+    pub fn new(codec: Arc<dyn Codec>, segment: u64) -> Self {
         let grid = codec.grid();
         let start = signed(segment.saturating_mul(grid.segment_packets).saturating_mul(grid.packet_frames));
         let origin = start - signed(grid.preroll(segment) * grid.packet_frames);
-        let encoder = codec.encoder(segment)?;
-        Ok(Self { codec, encoder, segment, origin, fed: origin, packets: 0, given: 0, padded: Vec::new() })
-    }
-
-    /// The segment's number.
-    pub fn segment(&self) -> u64 {
-        self.segment
+        let padded = Vec::new();
+        Self { codec, encoder: None, segment, origin, fed: origin, packets: 0, given: 0, padded }
     }
 
     /// Packets in all, with the preroll's. Behind the last that it takes to hear a recording's end there are
@@ -145,13 +138,17 @@ impl SegmentCoder {
     /// are the segment's own (not the preroll's) to `out`.
     ///
     /// # Errors
-    /// When the encoder fails, or gives another number of bytes than the grid promises.
+    /// When the encoder cannot be made or fails, or gives another number of bytes than the grid promises.
     pub fn code(&mut self, batch: &Batch, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
         let codec = Arc::clone(&self.codec);
         let mut packets = Vec::new();
         let source = Self::pad(&mut self.padded, &*codec, batch, bytes);
-        self.encoder
-            .encode(Sound { feed: codec.feed(), source, coded: batch.coded.clone() }, &mut packets)?;
+        let sound = Sound { feed: codec.feed(), source, coded: batch.coded.clone() };
+        let encoder = match &mut self.encoder {
+            Some(encoder) => encoder,
+            none => none.insert(codec.encoder(self.segment)?),
+        };
+        encoder.encode(sound, &mut packets)?;
         self.keep(batch, packets, out)
     }
 

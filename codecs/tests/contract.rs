@@ -40,7 +40,7 @@ impl Track {
     }
 
     fn coder(&self, segment: u64) -> SegmentCoder {
-        SegmentCoder::new(Arc::clone(&self.codec), segment).unwrap()
+        SegmentCoder::new(Arc::clone(&self.codec), segment)
     }
 
     /// One step of a coder; the bytes of its packets, or `None` if there is nothing to do yet.

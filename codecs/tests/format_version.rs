@@ -75,7 +75,7 @@ fn digest(codec: &Arc<dyn Codec>, seconds: u64) -> u64 {
     let mut bytes = codec.header(&cut, None);
     bytes.extend(codec.header(&cut, Some(12_345)));
     for number in 0..=grid.segment_of(grid.rates.to_coded(frames) / grid.packet_frames) {
-        let mut coder = SegmentCoder::new(Arc::clone(codec), number).unwrap();
+        let mut coder = SegmentCoder::new(Arc::clone(codec), number);
         while let Some(batch) = coder.next(Available::Ended(frames), 20) {
             let range = batch.source.start as usize * spec.frame_bytes()
                 ..batch.source.end as usize * spec.frame_bytes();

@@ -9,12 +9,15 @@
 //! Sealed it moves to a cache bounded in bytes. When nobody reads it any more before it is whole, its coding
 //! stops at the next packets and it is dropped: it is a pure function of the sound and can be had again.
 //!
-//! Coding is done by a bounded pool of threads ([`pool`]), never on the async executor's.
+//! A segment is made in turns. In each a stretch of sound is read, where a slow disk holds up nobody else, and then coded
+//! by a bounded pool of threads ([`pool`]), never the async executor's. Turns are short, so that many segments that are
+//! wanted at once get on together.
 
 pub mod pool;
 pub mod segment;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -99,6 +102,10 @@ const ENTRY_OVERHEAD: usize = 512;
 /// who do: at 128 kbit/s about 2 KiB, a millisecond of work. Coded in longer steps, what a listener waits for would
 /// wait for packets behind it.
 const STEP_PACKETS: u64 = 5;
+
+/// Bytes of sound that are read for a turn, about: a third of a second at 44.1 kHz, some milliseconds of coding. Whatever
+/// is waiting for its turn has as many in memory.
+const TURN_BYTES: u64 = 64 * 1024;
 
 /// What has been done so far, for tests and for whoever watches the server.
 #[derive(Debug, Default)]
@@ -195,8 +202,10 @@ struct Driver {
     segment: Arc<Segment>,
 }
 
-/// How far a turn on the pool got.
+/// How far a turn got.
 enum Turn {
+    /// There is sound for another.
+    More,
     /// All packets are out.
     Whole,
     /// All the sound there was is coded.
@@ -205,25 +214,48 @@ enum Turn {
     Unwanted,
 }
 
+/// Sound that was read, in source frames and their interleaved bytes.
+struct Stretch {
+    frames: Range<u64>,
+    bytes: Vec<u8>,
+    frame_bytes: usize,
+}
+
+impl Stretch {
+    /// The bytes of some of its frames; `None` if it does not have all of them.
+    fn get(&self, frames: &Range<u64>) -> Option<&[u8]> {
+        let byte = |frame: u64| {
+            let frames = usize::try_from(frame.checked_sub(self.frames.start)?).ok()?;
+            frames.checked_mul(self.frame_bytes)
+        };
+        if frames.is_empty() {
+            return Some(&[]);
+        }
+        self.bytes.get(byte(frames.start)?..byte(frames.end)?)
+    }
+}
+
 impl Driver {
     async fn run(self) {
         let mut extent = self.track.recording.subscribe();
-        let mut coder = None;
+        let mut coder = SegmentCoder::new(Arc::clone(&self.track.codec), self.key.number);
+        let mut live = false;
         loop {
             let available = self.available(&extent.borrow_and_update());
-            match self.turn(&mut coder, available).await {
-                Ok(Turn::Whole) => return self.seal(),
-                Ok(Turn::AtEdge) => {
-                    if self.wait(&mut extent).await {
-                        return;
-                    }
-                }
-                Ok(Turn::Unwanted) => {
-                    if self.abandon() {
-                        return;
-                    }
-                }
+            let turn;
+            (coder, turn) = match self.turn(coder, available, live).await {
+                Ok(turned) => turned,
                 Err(error) => return self.finish(Status::Failed(error)),
+            };
+            live = matches!(turn, Turn::AtEdge);
+            let over = match turn {
+                Turn::More => false,
+                Turn::Whole => return self.seal(),
+                Turn::AtEdge => self.wait(&mut extent).await,
+                Turn::Unwanted => self.abandon(),
+            };
+            if over {
+                return;
             }
         }
     }
@@ -235,29 +267,45 @@ impl Driver {
         }
     }
 
-    /// Codes what can be coded, on the pool.
+    /// Reads a stretch of what is available and codes it.
     async fn turn(
         &self,
-        coder: &mut Option<SegmentCoder>,
+        mut coder: SegmentCoder,
         available: Available,
-    ) -> Result<Turn, SegmentError> {
-        let (track, segment, number) = (self.track.clone(), Arc::clone(&self.segment), self.key.number);
-        let taken = coder.take();
-        let work = move || {
-            let mut coder = match taken {
-                Some(coder) => coder,
-                None if segment.is_unwanted() => return (None, Ok(Turn::Unwanted)),
-                None => match SegmentCoder::new(Arc::clone(&track.codec), number) {
-                    Ok(coder) => coder,
-                    Err(error) => return (None, Err(SegmentError::Codec(Arc::new(error)))),
-                },
-            };
-            let turn = code(&track, &segment, &mut coder, available);
-            (Some(coder), turn)
+        live: bool,
+    ) -> Result<(SegmentCoder, Turn), SegmentError> {
+        let Some(batch) = coder.next(available, self.turn_packets()) else {
+            let turn = if coder.is_whole(available) { Turn::Whole } else { Turn::AtEdge };
+            return Ok((coder, turn));
         };
-        let (back, turn) = self.segments.pool.run(&self.segment, work).await.ok_or(SegmentError::Gone)?;
-        *coder = back;
-        turn
+        if self.segment.is_unwanted() {
+            return Ok((coder, Turn::Unwanted));
+        }
+        let stretch = self.read(batch.source).await?;
+        let segment = Arc::clone(&self.segment);
+        let work = move || {
+            let turn = code(&stretch, &segment, &mut coder, available)?;
+            Ok((coder, turn))
+        };
+        self.segments.pool.run(&self.segment, live, work).await.unwrap_or(Err(SegmentError::Gone))
+    }
+
+    /// Packets whose sound is read for a turn.
+    fn turn_packets(&self) -> u64 {
+        let grid = self.track.codec.grid();
+        let frame_bytes = self.track.recording.spec().frame_bytes() as u64;
+        let packet_bytes = grid.rates.to_source(grid.packet_frames).saturating_mul(frame_bytes);
+        (TURN_BYTES / packet_bytes.max(1)).max(STEP_PACKETS)
+    }
+
+    async fn read(&self, frames: Range<u64>) -> Result<Stretch, SegmentError> {
+        let recording = Arc::clone(&self.track.recording);
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            recording.read(frames.clone(), &mut bytes)?;
+            Ok(Stretch { frames, bytes, frame_bytes: recording.spec().frame_bytes() })
+        });
+        reading.await.unwrap_or(Err(SegmentError::Gone))
     }
 
     /// Waits until there is more to code; true if the segment came to its end instead.
@@ -307,20 +355,20 @@ impl Driver {
     }
 }
 
+/// Codes as much as there is sound for in the stretch.
 fn code(
-    track: &Track,
+    stretch: &Stretch,
     segment: &Segment,
     coder: &mut SegmentCoder,
     available: Available,
 ) -> Result<Turn, SegmentError> {
-    let mut pcm = Vec::new();
     while let Some(batch) = coder.next(available, STEP_PACKETS) {
         if segment.is_unwanted() {
             return Ok(Turn::Unwanted);
         }
-        track.recording.read(batch.source.clone(), &mut pcm)?;
+        let Some(bytes) = stretch.get(&batch.source) else { return Ok(Turn::More) };
         let mut packets = Vec::new();
-        coder.code(&batch, &pcm, &mut packets).map_err(|error| SegmentError::Codec(Arc::new(error)))?;
+        coder.code(&batch, bytes, &mut packets).map_err(|error| SegmentError::Codec(Arc::new(error)))?;
         segment.append(Bytes::from(packets));
     }
     Ok(if coder.is_whole(available) { Turn::Whole } else { Turn::AtEdge })

@@ -1,4 +1,5 @@
-//! A bounded pool of threads for coding. What a listener is waiting for goes ahead of what is read ahead.
+//! A bounded pool of threads for coding. What was just recorded goes first, then what a listener is waiting for, then
+//! what is read ahead.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,6 +14,8 @@ use super::segment::Segment;
 
 struct Job {
     segment: Arc<Segment>,
+    /// That it continues a segment at the live edge: a few packets, and listeners to whom they come late otherwise.
+    live: bool,
     work: Box<dyn FnOnce() + Send>,
 }
 
@@ -23,11 +26,12 @@ struct Queue {
 }
 
 impl Queue {
-    /// The first job that somebody waits for, else the first. Whether somebody does may have changed since it
-    /// was queued, so it is asked now.
+    /// The first live job, else the first that somebody waits for, else the first. Whether somebody does may have
+    /// changed since it was queued, so it is asked now.
     fn next(&mut self) -> Option<Job> {
-        let awaited = self.jobs.iter().position(|job| job.segment.is_awaited());
-        self.jobs.remove(awaited.unwrap_or(0))
+        let live = self.jobs.iter().position(|job| job.live);
+        let first = live.or_else(|| self.jobs.iter().position(|job| job.segment.is_awaited()));
+        self.jobs.remove(first.unwrap_or(0))
     }
 }
 
@@ -63,10 +67,11 @@ impl Pool {
         self.threads
     }
 
-    /// Runs `work`, which is for `segment`; `None` if it panicked or the pool is gone.
+    /// Runs `work`, which is for `segment`, at the live edge or not; `None` if it panicked or the pool is gone.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         segment: &Arc<Segment>,
+        live: bool,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
@@ -74,7 +79,7 @@ impl Pool {
             // Nobody listening means that the work is not wanted any more.
             let _ = answer.send(work());
         });
-        self.shared.queue.lock().jobs.push_back(Job { segment: Arc::clone(segment), work });
+        self.shared.queue.lock().jobs.push_back(Job { segment: Arc::clone(segment), live, work });
         self.shared.more.notify_one();
         answered.await.ok()
     }
@@ -104,5 +109,29 @@ fn serve(shared: &Shared) {
         if catch_unwind(AssertUnwindSafe(job.work)).is_err() {
             tracing::error!("an encoder panicked; its segment is given up");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_just_recorded_goes_before_what_is_waited_for_and_that_before_the_rest() {
+        let [ahead, awaited, live] = std::array::from_fn(|_| Arc::new(Segment::new()));
+        let mut reader = awaited.reader();
+        let waits = tokio::spawn(async move { reader.read(0).await });
+        while !awaited.is_awaited() {
+            tokio::task::yield_now().await;
+        }
+        let job =
+            |segment: &Arc<Segment>, live| Job { segment: Arc::clone(segment), live, work: Box::new(|| ()) };
+        let jobs = [job(&ahead, false), job(&awaited, false), job(&live, true)];
+        let mut queue = Queue { jobs: jobs.into(), closed: false };
+        for expected in [&live, &awaited, &ahead] {
+            assert!(Arc::ptr_eq(&queue.next().unwrap().segment, expected));
+        }
+        assert!(queue.next().is_none());
+        waits.abort();
     }
 }
