@@ -181,11 +181,6 @@ impl Grid {
         segment * self.segment_packets + index
     }
 
-    /// The segment that holds a packet.
-    pub fn segment_of(&self, packet: u64) -> u64 {
-        packet / self.segment_packets
-    }
-
     /// Coded frames (from zero) that must be there for packet `n` to be coded without knowing of an end.
     pub fn frames_for(&self, packet: u64) -> u64 {
         packet.saturating_add(1).saturating_mul(self.packet_frames).saturating_add(self.lookahead)

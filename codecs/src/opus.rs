@@ -22,7 +22,10 @@ const GRANULE_RATE: u32 = 48_000;
 const LOOK_AHEAD: u32 = 312;
 const PAGE_PACKETS: u64 = 10;
 const SEGMENT_PACKETS: u64 = 100;
-const PREROLL_PACKETS: u64 = 16;
+/// After so many an encoder of music makes of the same sound what one does that ran through, but for luck.
+const MUSIC_PREROLL_PACKETS: u64 = 8;
+/// Speech (SILK) takes longer to come close.
+const VOICE_PREROLL_PACKETS: u64 = 16;
 /// RFC 7845, 4.6: a decoder needs 80 ms to settle; twice that costs 160 ms of skipped sound and no more.
 const WARMUP_PACKETS: u64 = 8;
 /// All the effort that libopus knows.
@@ -67,13 +70,14 @@ impl Opus {
     /// When the recording's channels cannot be mixed to `channels`.
     pub fn new(spec: PcmSpec, channels: u16, kbps: u32) -> Result<Self, PcmError> {
         let rate = coded_rate(spec.rate);
+        let voice = is_voice(spec, channels);
         let packet_len = packet_len(kbps);
         let header_len = opus_head(1, 0, 0).len() + opus_tags().len() + 2 * (ogg::HEAD_LEN + 1);
         let grid = Grid {
             rates: Rates { source: spec.rate, coded: rate },
             packet_frames: u64::from(rate / 50),
             segment_packets: SEGMENT_PACKETS,
-            preroll_packets: PREROLL_PACKETS,
+            preroll_packets: if voice { VOICE_PREROLL_PACKETS } else { MUSIC_PREROLL_PACKETS },
             preroll_before_zero: false,
             delay: delay(spec, channels, kbps),
             lookahead: 0,
@@ -90,7 +94,7 @@ impl Opus {
         };
         // Never `Signal::Auto`: it lets the encoder change its mode by what it heard before, so that two
         // encoders that meet at a seam might disagree.
-        let signal = if is_voice(spec, channels) { Signal::Voice } else { Signal::Music };
+        let signal = if voice { Signal::Voice } else { Signal::Music };
         Ok(Self { feed: Feed::new(spec, channels, rate)?, kbps, signal, grid })
     }
 
@@ -173,7 +177,7 @@ impl Codec for Opus {
         out
     }
 
-    fn encoder(&self, _segment: u64) -> Result<Box<dyn SegmentEncoder>, CodecError> {
+    fn encoder(&self, segment: u64) -> Result<Box<dyn SegmentEncoder>, CodecError> {
         let channels = if self.feed.channels() == 1 { Channels::Mono } else { Channels::Stereo };
         let mut encoder =
             opus::Encoder::new(self.grid.rates.coded, channels, Application::Audio).map_err(failed)?;
@@ -182,8 +186,14 @@ impl Codec for Opus {
         encoder.set_bitrate(Bitrate::Bits(bits)).map_err(failed)?;
         encoder.set_complexity(COMPLEXITY).map_err(failed)?;
         encoder.set_signal(self.signal).map_err(failed)?;
+        let independent = match self.signal {
+            Signal::Music => Some(self.grid.preroll(segment)).filter(|first| *first > 0),
+            _ => None,
+        };
         Ok(Box::new(OpusEncoder {
             encoder,
+            independent,
+            coded: 0,
             packet_frames: usize::try_from(self.grid.packet_frames).unwrap_or(0),
             packet: vec![0; self.packet_len()],
             planar: Planar::new(),
@@ -210,6 +220,12 @@ fn failed(error: opus::Error) -> CodecError {
 
 struct OpusEncoder {
     encoder: opus::Encoder,
+    /// The packet (0 is the preroll's first) that is coded without regard to the ones before it: the segment's own
+    /// first, whose decoder has heard those of another encoder. Predicted from this one's, the energy of a band now
+    /// and then came out wrong by dBs.
+    independent: Option<u64>,
+    /// Packets so far.
+    coded: u64,
     packet_frames: usize,
     packet: Vec<u8>,
     planar: Planar,
@@ -221,11 +237,14 @@ impl SegmentEncoder for OpusEncoder {
         self.planar.iter_mut().for_each(Vec::clear);
         sound.planar(&mut self.planar)?;
         interleave(&self.planar, &mut self.interleaved);
+        let Self { encoder, packet, .. } = self;
         for frames in self.interleaved.chunks_exact(self.packet_frames * self.planar.len().max(1)) {
+            encoder.set_prediction_disabled(self.independent == Some(self.coded)).map_err(failed)?;
+            self.coded += 1;
             // With a buffer of just the packet's size a packet can only be too short, which the coder's
             // check of the sizes finds.
-            let given = self.encoder.encode_float(frames, &mut self.packet).map_err(failed)?;
-            out.extend(self.packet.iter().take(given));
+            let given = encoder.encode_float(frames, packet).map_err(failed)?;
+            out.extend(packet.iter().take(given));
         }
         Ok(())
     }

@@ -23,11 +23,11 @@ const PINNED: [(&str, Format, Parameters, u64); 13] = [
     ("s24le:96000:2", Format::Mp3, kbps(320), 0x33b7_d63f_e89e_d5b8),
     ("s16le:22050:2", Format::Mp3, kbps(64), 0xb644_d20a_09b2_0cc4),
     ("u8:8000:1", Format::Mp3, DEFAULT, 0xb5dc_98a5_2e61_a2d7),
-    ("s16le:48000:2", Format::Opus, DEFAULT, 0xd1bf_1178_d13f_7714),
-    ("s16le:44100:2", Format::Opus, kbps(128), 0x9ac9_3a2c_c8b5_1c8b),
+    ("s16le:48000:2", Format::Opus, DEFAULT, 0xa43c_b104_94b4_a389),
+    ("s16le:44100:2", Format::Opus, kbps(128), 0xfdb8_47e3_4718_822e),
     ("s16le:16000:1", Format::Opus, DEFAULT, 0x2ad6_fde2_5409_d55a),
-    ("s16be:24000:2", Format::Opus, kbps(24), 0x2802_0f8c_2a5e_b232),
-    ("f32le:48000:6", Format::Opus, MONO, 0x2a3b_e4ca_d1bd_aa5c),
+    ("s16be:24000:2", Format::Opus, kbps(24), 0x6765_8bdd_3f71_4cd5),
+    ("f32le:48000:6", Format::Opus, MONO, 0x2875_fe57_44e0_bdfa),
 ];
 
 const fn kbps(bitrate: u32) -> Parameters {
@@ -74,7 +74,7 @@ fn digest(codec: &Arc<dyn Codec>, seconds: u64) -> u64 {
     let cut = Cut::new(grid, grid.rates.coded.into());
     let mut bytes = codec.header(&cut, None);
     bytes.extend(codec.header(&cut, Some(12_345)));
-    for number in 0..=grid.segment_of(grid.rates.to_coded(frames) / grid.packet_frames) {
+    for number in 0..=grid.rates.to_coded(frames) / grid.packet_frames / grid.segment_packets {
         let mut coder = SegmentCoder::new(Arc::clone(codec), number);
         while let Some(batch) = coder.next(Available::Ended(frames), 20) {
             let range = batch.source.start as usize * spec.frame_bytes()

@@ -12,6 +12,8 @@
 //! matter of luck, as two encodings that are equally good err differently; but over all the seams luck evens
 //! out, and so the noise at each place beside a seam, summed over all of them, may be no more than 0.1 dB
 //! above that of the encoder that ran through. A single seam that is much noisier is excluded on its own.
+//! (In Opus 0.5 dB: a segment's first packet does without what the ones before would tell, for which see
+//! docs/design.md.)
 //!
 //! Speech in Opus is another matter. Its coder builds on what the decoder heard last, which behind a seam is
 //! another encoder's; so the first 80 ms of a segment are up to 0.6 dB noisier (20 dB below the speech), and
@@ -61,7 +63,7 @@ struct Seams {
 const MP3: Seams = Seams { packet: 1152, segment: 98, early: 1105, window: 0.1, level: 0.1, noise: 0.1 };
 /// Opus codes the energy of a band in steps, and may round it differently: windows differ by up to half a dB
 /// between any two of its encodings, as they do from `opusenc` far from seams.
-const OPUS: Seams = Seams { packet: 960, segment: 100, early: 312, window: 1.0, level: 0.1, noise: 0.1 };
+const OPUS: Seams = Seams { packet: 960, segment: 100, early: 312, window: 1.0, level: 0.1, noise: 0.5 };
 const SPEECH: Seams = Seams { window: 3.0, level: 0.2, noise: 0.6, ..OPUS };
 
 impl Seams {
@@ -202,27 +204,27 @@ fn opus_through(desk: &Desk, pcm: &str, bytes: &[u8]) -> Heard {
     judge::ffmpeg(&[desk.put("through.opus", &file)]).remove(0)
 }
 
-/// Ten minutes of the demo's piece.
-fn piece() -> (Vec<u8>, Heard) {
-    let pcm = sound::piece(0, 600 * 48_000);
-    let heard = Heard::of_s16le(48_000, 2, &pcm);
-    (pcm, heard)
-}
+const MINUTES: usize = 10;
+const FRAMES: usize = MINUTES * 60 * 48_000;
 
 fn mp3() {
     let desk = Desk::new();
-    let (pcm, source) = piece();
-    let ours = served(&desk, "mp3", "s16le:48000:2", &pcm);
-    let through = lame_through(&desk, &pcm);
-    assert_seamless(MP3, &Encoding::new(ours, &source), &Encoding::new(through, &source));
+    for pcm in [sound::piece(0, FRAMES), sound::collage(FRAMES, 1)] {
+        let source = Heard::of_s16le(48_000, 2, &pcm);
+        let ours = served(&desk, "mp3", "s16le:48000:2", &pcm);
+        let through = lame_through(&desk, &pcm);
+        assert_seamless(MP3, &Encoding::new(ours, &source), &Encoding::new(through, &source));
+    }
 }
 
 fn opus() {
     let desk = Desk::new();
-    let (pcm, source) = piece();
-    let ours = served(&desk, "opus", "s16le:48000:2", &pcm);
-    let through = opus_through(&desk, "s16le:48000:2", &pcm);
-    assert_seamless(OPUS, &Encoding::new(ours, &source), &Encoding::new(through, &source));
+    for pcm in [sound::piece(0, FRAMES), sound::collage(FRAMES, 1)] {
+        let source = Heard::of_s16le(48_000, 2, &pcm);
+        let ours = served(&desk, "opus", "s16le:48000:2", &pcm);
+        let through = opus_through(&desk, "s16le:48000:2", &pcm);
+        assert_seamless(OPUS, &Encoding::new(ours, &source), &Encoding::new(through, &source));
+    }
 }
 
 /// The same sentence over and over: it is not a whole number of segments, so that the seams are in other

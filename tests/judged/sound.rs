@@ -270,7 +270,7 @@ impl Show {
     }
 
     /// Where the sound begins and ends in one packet behind the first, ffmpeg 5.1 drops the packets before it
-    /// and forgets that more is to be skipped, because of the end that is to be cut off.
+    /// and forgets that more is to be skipped, because of the end that is to be cut off. (README, Limits.)
     fn ffmpeg_forgets(&self, clip: Clip) -> bool {
         let (packet, _) = self.kind.packet();
         let (start, len) = clip.heard(self.kind.rate, self.kind.heard_rate(), self.recorded);
