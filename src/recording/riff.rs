@@ -277,9 +277,11 @@ impl Bytes<'_> {
     /// The format tag in a GUID, if all of it is there.
     fn guid_tag(self, at: u64) -> Option<Result<u16, RiffError>> {
         let guid: [u8; 16] = self.array(at)?;
-        let tag = u16::try_from(self.u32(at)?).ok();
-        let is_tag = self.u16(at + 4)? == 0 && self.u16(at + 6)? == 0x10 && guid.ends_with(&GUID_TAIL);
-        Some(tag.filter(|_| is_tag).ok_or(RiffError::Guid(guid)))
+        // In RIFX SoX turns the tag's own two bytes around and leaves the rest as it is in RIFF.
+        let as_sox = self.array(at + 2)? == *b"\0\0\0\0\x10\0";
+        let by_fields = self.u16(at + 4)? == 0 && self.u16(at + 6)? == 0x10;
+        let tag = if as_sox { self.u16(at) } else { u16::try_from(self.u32(at)?).ok().filter(|_| by_fields) };
+        Some(tag.filter(|_| guid.ends_with(&GUID_TAIL)).ok_or(RiffError::Guid(guid)))
     }
 
     /// `bits` are those of the container. How many of them count does not matter: they are the upper ones.
@@ -339,7 +341,12 @@ mod tests {
     const SOX_RIFX: &[u8] =
         b"RIFX\0\0\x03\x96WAVEfmt \0\0\0\x10\0\x01\0\x01\0\0\xacD\0\x01X\x88\0\x02\0\x10data\0\0\x03r";
 
-    const ALL: [&[u8]; 13] = [
+    const SOX_RIFX_S24: &[u8] =
+        b"RIFX\0\x18\x39\xd8WAVEfmt \0\0\0\x28\xff\xfe\0\x02\0\0\xac\x44\0\x04\x09\x98\
+        \0\x06\0\x18\0\x16\0\x18\0\0\0\x03\0\x01\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71\
+        fact\0\0\0\x04\0\x04\x09\x98data\0\x18\x39\x90";
+
+    const ALL: [&[u8]; 14] = [
         FFMPEG_S16,
         FFMPEG_S16_PIPE,
         FFMPEG_S24,
@@ -353,6 +360,7 @@ mod tests {
         SOX_S16_PIPE,
         SOX_F32,
         SOX_RIFX,
+        SOX_RIFX_S24,
     ];
 
     fn header(bytes: &[u8]) -> RiffHeader {
@@ -396,6 +404,7 @@ mod tests {
             (SOX_S16_PIPE, "s16le:44100:1", None),
             (SOX_F32, "f32le:44100:2", Some(3528)),
             (SOX_RIFX, "s16be:44100:1", Some(882)),
+            (SOX_RIFX_S24, "s24be:44100:2", Some(0x18_3990)),
         ] {
             let header = header(bytes);
             assert_eq!((header.spec.to_string().as_str(), header.declared), (spec, declared));
