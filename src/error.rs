@@ -1,6 +1,8 @@
 //! Kinds of failure, and the one place where they become HTTP: problem documents (RFC 9457).
 
 use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -100,15 +102,26 @@ impl Problem {
     }
 }
 
+/// Logs that a request was refused, if that is its answer: one line, at a level by whose concern it is. The client's own
+/// slip is none of the operator's.
+pub async fn log_refusals(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let target = request.uri().path_and_query().map(|target| target.as_str()).unwrap_or_default();
+    let target: String = target.chars().take(200).collect();
+    let response = next.run(request).await;
+    if let Some(Problem { kind, status, detail, .. }) = response.extensions().get() {
+        if response.status().is_server_error() {
+            tracing::warn!(%method, target, status, kind, detail, "refused");
+        } else {
+            tracing::info!(%method, target, status, kind, detail, "refused");
+        }
+    }
+    response
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
-        // One line, at a level by whose concern it is: the client's own slip is none of the operator's.
-        if status.is_server_error() {
-            tracing::warn!(status = self.status, kind = self.kind, detail = self.detail, "refused");
-        } else {
-            tracing::info!(status = self.status, kind = self.kind, detail = self.detail, "refused");
-        }
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
@@ -121,6 +134,7 @@ impl IntoResponse for Problem {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
         }
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -141,7 +155,7 @@ impl From<RecordingError> for Problem {
             E::Header { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "wav-header", "The recording's header is not usable")
             }
-            E::Truncated(_) | E::Replaced(_) | E::Removed(_) => {
+            E::Truncated(_) | E::Replaced(_) | E::Removed(_) | E::SidecarBeingWritten(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "changed", "The recording has just been changed")
             }
             E::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "unreadable", "The recording cannot be read"),

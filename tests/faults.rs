@@ -12,10 +12,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use support::process::{Process, tailcast};
-use support::{Open, Reply, Root, Running, sound};
+use support::{Open, Reply, Root, Running, eventually, sound};
 use tokio::sync::OnceCell;
 
 const PCM: &str = "s16le:44100:2";
@@ -812,7 +813,9 @@ fn sound_of(reply: &Reply) -> (u16, u32, u16, &[u8]) {
 async fn served(wav: &[u8], sidecar: &str) -> (Root, Running, Reply) {
     let root = Root::new();
     root.write("show.wav", wav);
-    root.write("show.toml", sidecar);
+    if !sidecar.is_empty() {
+        root.write("show.toml", sidecar);
+    }
     let server = Running::start(&root).await;
     let reply = server.get("/audio/show.wav").await;
     (root, server, reply)
@@ -1004,4 +1007,124 @@ async fn a_sidecar_that_is_empty_for_a_moment_breaks_no_body_off() {
     body.extend(answer.rest().await.body);
     assert_eq!(body.len(), 80 + 32_000);
     assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn looks_at_the_same_time_take_no_growing_recording_for_one_that_was_cut_short() {
+    let root = Root::new();
+    root.growing("show", PCM, &vec![1; SECOND]);
+    let server = patient(&root).await;
+    let mut listener = server.open("GET", "/audio/show.wav", &[]).await;
+    take(&mut listener, WAV_HEADER + SECOND).await;
+    let recorded = AtomicBool::new(false);
+    let (server, done) = (&server, &recorded);
+    let looking = (0..16).map(|_| async move {
+        while !done.load(Ordering::Relaxed) {
+            assert_eq!(server.head("/audio/show.wav").await.status, 200);
+        }
+    });
+    let recording = async {
+        for _ in 0..1000 {
+            root.append("show.pcm", &[1; 176]);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(futures_util::future::join_all(looking), recording);
+    take(&mut listener, 176_000).await;
+    is_alive(server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_recordings_than_files_may_be_open_are_all_listed() {
+    let root = Root::new();
+    for number in 0..300 {
+        root.write(&format!("{number}.pcm"), [0; 4]);
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 100 && exec \"$0\" serve --listen 127.0.0.1:0 --root \"$1\""]);
+    command.arg(env!("CARGO_BIN_EXE_tailcast")).arg(root.path());
+    let server = Process::start(command, "http://");
+    let list = Open::at(server.url("/recordings"), &[]).await.rest().await.json();
+    assert_eq!(list["recordings"].as_array().unwrap().len(), 300);
+    assert_eq!(list.get("unusable"), None, "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_recording_does_not_stay_open() {
+    let root = Root::new();
+    root.finished("show", PCM, &vec![1; SECOND]);
+    let server = Running::start(&root).await;
+    assert_eq!(server.get("/audio/show.wav").await.status, 200);
+    fs::remove_file(root.file("show.pcm")).unwrap();
+    is_problem(&server.get("/audio/show.wav").await, 404, "show");
+    let gone = format!("{} (deleted)", root.path().canonicalize().unwrap().join("show.pcm").display());
+    eventually("the file is closed", || {
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        !open.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|path| path.display().to_string() == gone)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_is_not_opened_as_something_else_while_its_sidecar_is_being_written() {
+    let root = Root::new();
+    root.write("show.pcm", vec![1; SECOND]);
+    root.write("show.toml", "");
+    let server = Running::start(&root).await;
+    let reply = server.get("/audio/show.wav").await;
+    is_problem(&reply, 503, "just being written");
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    root.write("show.toml", "pcm = 's16le:44100:1'\nended = true\n");
+    assert_eq!(server.get("/audio/show.wav").await.body.len(), WAV_HEADER + SECOND);
+    is_alive(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_too_long_to_be_read_is_said_to_be() {
+    let root = Root::new();
+    root.write("show.pcm", vec![1; SECOND]);
+    root.write("show.toml", format!("#{}\nended = true\n", " ".repeat(70_000)));
+    let server = Running::start(&root).await;
+    is_problem(&server.get("/audio/show.wav").await, 500, "longer than 65536 bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_leaves_no_room_for_a_sidecars_is_a_name() {
+    let root = Root::new();
+    let name = "y".repeat(251);
+    root.write(&format!("{name}.pcm"), vec![1; SECOND]);
+    let server = Running::start(&root).await;
+    assert_eq!(server.head(&format!("/audio/{name}")).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_from_a_clock_that_is_ahead_ends_in_the_list_as_well() {
+    let root = Root::new();
+    root.write("show.pcm", vec![1; SECOND]);
+    let ahead = std::time::SystemTime::now() + Duration::from_secs(7200);
+    OpenOptions::new().write(true).open(root.file("show.pcm")).unwrap().set_modified(ahead).unwrap();
+    let server = Running::start(&root).await;
+    let state = || async { server.get("/recordings").await.json()["recordings"][0]["state"].clone() };
+    assert_eq!(state().await, "growing");
+    for _ in 0..500 {
+        if state().await == "finished" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it never ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_recording_is_not_listed() {
+    let root = Root::new();
+    root.write("sub/show.pcm", [0; 4]);
+    root.write(".hidden/show.pcm", [0; 4]);
+    symlink("sub", root.file("link")).unwrap();
+    Command::new("mkfifo").arg(root.file("pipe")).status().unwrap();
+    let server = Running::start(&root).await;
+    let list = server.get("/recordings").await.json();
+    assert_eq!(list["recordings"].as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(list.get("unusable"), None, "{list}");
 }

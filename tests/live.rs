@@ -577,3 +577,38 @@ async fn a_listener_who_leaves_is_not_followed_any_more() {
     drop(open);
     eventually("nothing is coded for nobody", || server.segments.under_way() == 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_live_edge_that_turns_out_to_be_the_end_there_is_nothing_but_a_header() {
+    for extension in FORMATS {
+        for frames in [RATE, RATE + 333] {
+            let root = Root::new();
+            root.growing("show", PCM, &noise(2000)[..frames * FRAME]);
+            let server = Running::with(&root, patient).await;
+            let open = growing(&server, &format!("/audio/show.{extension}?pos=live")).await;
+            root.end("show", PCM);
+            let body = soon("the end", open.rest_within(MOST)).await;
+            assert_eq!(body.len(), header_len(extension), "{extension} of {frames} frames");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_stop_a_part_that_was_promised_of_a_growing_recording_is_given() {
+    let sound = noise(100_000);
+    for (extension, len) in [("wav", 15_000_000), ("mp3", 1_000_000), ("opus", 1_000_000)] {
+        let root = Root::new();
+        root.growing("show", PCM, &sound);
+        let server = Running::with(&root, patient).await;
+        let range = format!("bytes=0-{}", len - 1);
+        let path = format!("/audio/show.{extension}");
+        let mut open = server.open("GET", &path, &[("range", &range)]).await;
+        assert_eq!(open.status, 206);
+        let begun = open.take(1000).await;
+        let stopped = tokio::spawn(server.stop());
+        sleep(Duration::from_millis(100)).await;
+        let rest = soon("the rest", open.rest()).await;
+        assert_eq!(begun.len() + rest.body.len(), len, "{extension}");
+        soon("the stop", stopped).await.unwrap();
+    }
+}

@@ -12,9 +12,10 @@ use tailcast_codecs::pcm::Endian;
 use tailcast_codecs::{PcmSpec, SampleFormat};
 use tokio::sync::watch;
 
-use super::file::{Extent, Layout, Opened, Recording};
+use super::file::{Extent, Layout, Opened, Recording, Turn};
 use super::follow::{self, Notifier};
 use super::riff::{self, Riff};
+use super::shelf::Shelf;
 use super::sidecar::Sidecar;
 use super::{RecordingError, RecordingName};
 
@@ -26,20 +27,14 @@ const ENDINGS: [&str; 4] = [".pcm", ".raw", ".wav", ""];
 const DEFAULT_PCM: PcmSpec =
     PcmSpec { format: SampleFormat::S16(Endian::Little), rate: 48_000, channels: 2, mask: 0 };
 
-/// Recordings that are kept open though nobody listens, so that what was coded of them stays of use.
-const KEPT_OPEN: u64 = 256;
-
 /// How long a sidecar may stay empty on its way to being written again.
 const REWRITE: Duration = Duration::from_secs(2);
 
-/// Bytes of a sidecar that are read.
+/// Bytes that a sidecar may have.
 const SIDECAR_MOST: u64 = 64 * 1024;
 
 /// How many folders deep the list of recordings goes.
 const MAX_DEPTH: usize = 16;
-
-/// A recording by its name, or why it cannot be had.
-pub type Listed = (RecordingName, Result<Arc<Recording>, RecordingError>);
 
 /// The folder that recordings are in.
 #[derive(Debug)]
@@ -50,13 +45,13 @@ pub(super) struct Folder {
     pcm: PcmSpec,
     growth_timeout: Duration,
     notifier: Notifier,
+    shelf: Shelf,
 }
 
 /// The recordings of a folder.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     folder: Arc<Folder>,
-    open: moka::sync::Cache<RecordingName, Arc<Recording>>,
 }
 
 impl Catalogue {
@@ -68,8 +63,8 @@ impl Catalogue {
         let path = root.canonicalize()?;
         let dir = Dir::open_ambient_dir(&path, ambient_authority())?;
         dir.entries()?;
-        let folder = Folder { dir, path, pcm, growth_timeout, notifier: Notifier::new() };
-        Ok(Self { folder: Arc::new(folder), open: moka::sync::Cache::new(KEPT_OPEN) })
+        let (notifier, shelf) = (Notifier::new(), Shelf::new());
+        Ok(Self { folder: Arc::new(Folder { dir, path, pcm, growth_timeout, notifier, shelf }) })
     }
 
     /// The recording of a name, just looked at. Blocks.
@@ -77,54 +72,73 @@ impl Catalogue {
     /// # Errors
     /// When there is none, or it cannot be read or understood.
     pub fn find(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
-        if let Some(known) = self.still_good(name)? {
-            return Ok(known);
+        match self.still_good(name)? {
+            Some(known) => Ok(known),
+            None => self.folder.shelf.get_or_open(name, || self.folder.open(name)),
         }
-        let recording = Arc::new(self.folder.open(name)?);
-        self.open.insert(name.clone(), Arc::clone(&recording));
-        Ok(recording)
     }
 
     /// The recording that is open under a name, if it still is what the folder has.
     fn still_good(&self, name: &RecordingName) -> Result<Option<Arc<Recording>>, RecordingError> {
-        let Some(known) = self.open.get(name) else { return Ok(None) };
+        let Some(known) = self.folder.shelf.get(name) else { return Ok(None) };
         match self.folder.look_again(&known) {
             Ok(_) => Ok(Some(known)),
             // For good; what the name means now is opened anew.
-            Err(_) if known.is_lost() => Ok(None),
+            Err(_) if known.is_lost() => {
+                self.folder.shelf.forget(&known);
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// Tells of a recording's growth for as long as the receiver (or a copy of it) lives.
-    pub fn follow(&self, recording: &Arc<Recording>) -> watch::Receiver<Extent> {
-        follow::follow(&self.folder, recording)
+    /// Sees to it that a recording's growth is told to `listener`, for as long as it (or a copy of it) lives.
+    pub fn follow(&self, recording: &Arc<Recording>, listener: &watch::Receiver<Extent>) {
+        follow::follow(&self.folder, recording, listener);
     }
 
-    /// Every recording in the folder and those in it, by name, with why one cannot be had. Blocks.
+    /// What `tell` says of every recording in the folder and those in it, by name, or of why one cannot be had. There
+    /// may be more of them than a process may have files open, so each is let go before the next. Blocks.
     ///
     /// # Errors
     /// When the folder itself cannot be read.
-    pub fn list(&self) -> io::Result<Vec<Listed>> {
+    pub fn list<T>(
+        &self,
+        tell: impl Fn(&RecordingName, Result<&Recording, &RecordingError>) -> T,
+    ) -> io::Result<Vec<T>> {
         let mut names = Vec::new();
         names_in(&self.folder.dir, "", MAX_DEPTH, &mut names)?;
         names.sort();
         names.dedup();
-        Ok(names.into_iter().map(|name| (name.clone(), self.look_up(&name))).collect())
+        let told = names.into_iter().filter_map(|name| match self.look_up(&name) {
+            Ok(recording) => Some(tell(&name, Ok(&recording))),
+            // A link to a folder, a pipe, a file that has gone since.
+            Err(RecordingError::NotFound(_)) => None,
+            Err(error) => Some(tell(&name, Err(&error))),
+        });
+        Ok(told.collect())
     }
 
-    /// As [`find`](Self::find), but a recording that nobody has asked for is not kept open.
+    /// As [`find`](Self::find), but a recording that nobody has asked for is not kept open without need.
     fn look_up(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
-        match self.still_good(name)? {
-            Some(known) => Ok(known),
-            None => Ok(Arc::new(self.folder.open(name)?)),
+        if let Some(known) = self.still_good(name)? {
+            return Ok(known);
         }
+        let recording = self.folder.open(name)?;
+        if recording.is_ahead_of_time() {
+            return self.folder.shelf.get_or_open(name, || Ok(recording));
+        }
+        Ok(Arc::new(recording))
     }
 }
 
 impl Folder {
     pub(super) fn notifier(&self) -> &Notifier {
         &self.notifier
+    }
+
+    pub(super) fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// Where a recording's file is, for file notification.
@@ -153,7 +167,8 @@ impl Folder {
     fn open(&self, name: &RecordingName) -> Result<Recording, RecordingError> {
         let (file_name, _) = self.locate(name)?;
         let file = self.open_file(&file_name).map_err(|error| RecordingError::io(name.as_str(), error))?;
-        let sidecar = self.sidecar(name)?.unwrap_or_default();
+        let sidecar =
+            self.sidecar(name)?.ok_or_else(|| RecordingError::SidecarBeingWritten(name.to_string()))?;
         let layout = layout(name, &file_name, &file, sidecar.pcm.unwrap_or(self.pcm))?;
         Recording::new(Opened {
             name: name.clone(),
@@ -177,13 +192,16 @@ impl Folder {
         let broken = |why: String| RecordingError::Sidecar { name: name.to_string(), why };
         let file = match self.open_file(&format!("{name}.toml")) {
             Ok(file) => file,
-            // Only this: a sidecar that is there and cannot be read may say what the recording is.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Sidecar::default())),
+            // Only these: a sidecar that is there and cannot be read may say what the recording is.
+            Err(error) if is_not_there(&error) => return Ok(Some(Sidecar::default())),
             Err(error) => return Err(broken(error.to_string())),
         };
         let mut text = String::new();
         let modified = file.metadata().and_then(|metadata| metadata.modified());
-        file.take(SIDECAR_MOST).read_to_string(&mut text).map_err(|error| broken(error.to_string()))?;
+        file.take(SIDECAR_MOST + 1).read_to_string(&mut text).map_err(|error| broken(error.to_string()))?;
+        if text.len() as u64 > SIDECAR_MOST {
+            return Err(broken(format!("it is longer than {SIDECAR_MOST} bytes")));
+        }
         let age = modified.ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
         if text.is_empty() && age < REWRITE {
             return Ok(None);
@@ -198,6 +216,7 @@ impl Folder {
     /// When the recording is lost; or when its sidecar is broken or the folder cannot be looked into, for want of file
     /// descriptors perhaps, which loses nothing that is being listened to.
     pub(super) fn look_again(&self, recording: &Recording) -> Result<Extent, RecordingError> {
+        let Some(turn) = recording.turn() else { return recording.known() };
         let name = recording.name();
         match self.locate(name) {
             Ok((_, metadata)) if recording.is_file(metadata.dev(), metadata.ino()) => {}
@@ -205,18 +224,18 @@ impl Folder {
             Err(RecordingError::NotFound(_)) => {
                 return Err(self.lost(recording, RecordingError::Removed(name.to_string())));
             }
-            Err(error) => return Err(look_without(recording, error)),
+            Err(error) => return Err(look_without(recording, &turn, error)),
         }
         let sidecar = match self.sidecar(name) {
-            Ok(sidecar) => sidecar.unwrap_or_else(|| recording.sidecar()),
-            Err(error) => return Err(look_without(recording, error)),
+            Ok(sidecar) => sidecar,
+            Err(error) => return Err(look_without(recording, &turn, error)),
         };
-        if let Layout::Raw(spec) = recording.layout()
+        if let (Layout::Raw(spec), Some(sidecar)) = (recording.layout(), &sidecar)
             && sidecar.pcm.unwrap_or(self.pcm) != spec
         {
             return Err(self.lost(recording, RecordingError::Replaced(name.to_string())));
         }
-        recording.look(sidecar)
+        recording.look(&turn, sidecar)
     }
 
     fn lost(&self, recording: &Recording, error: RecordingError) -> RecordingError {
@@ -226,8 +245,8 @@ impl Folder {
 }
 
 /// Looks at an open recording's file alone, where what is beside it cannot be looked at.
-fn look_without(recording: &Recording, error: RecordingError) -> RecordingError {
-    recording.look(recording.sidecar()).err().unwrap_or(error)
+fn look_without(recording: &Recording, turn: &Turn<'_>, error: RecordingError) -> RecordingError {
+    recording.look(turn, None).err().unwrap_or(error)
 }
 
 /// How a file's bytes are to be taken.
@@ -264,6 +283,8 @@ impl Recording {
             return Err(io(io::Error::other("not a plain file")));
         }
         let sidecar = match std::fs::read_to_string(path.with_extension("toml")) {
+            // Nothing that it could say is of use then.
+            _ if pcm.is_some() => Ok(Sidecar::default()),
             Ok(text) => Sidecar::parse(&text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Sidecar::default()),
             Err(error) => Err(error.to_string()),
@@ -282,11 +303,17 @@ fn base_name(name: &str) -> &str {
 /// Whether an error means that there is nothing there, as far as anyone outside may know: a link that leads
 /// out of the folder is nothing too.
 fn is_absent(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
+    use io::ErrorKind::{NotADirectory, PermissionDenied};
     // cap-std says "permission denied" of paths that lead out; a file that is there but may not be read
     // has a metadata all the same, and fails when it is opened.
-    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename | PermissionDenied)
+    is_not_there(error)
+        || matches!(error.kind(), NotADirectory | PermissionDenied)
         || error.raw_os_error() == Some(libc::ELOOP)
+}
+
+/// Whether an error means that there is no file of that name, or cannot be one since it would be too long.
+fn is_not_there(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename)
 }
 
 /// Collects the names of the recordings in a folder. Folders behind symbolic links are left out: they might
@@ -295,6 +322,10 @@ fn names_in(dir: &Dir, prefix: &str, depth: usize, names: &mut Vec<RecordingName
     for entry in dir.entries()? {
         let entry = entry?;
         let Ok(file_name) = entry.file_name().into_string() else { continue };
+        // No name of a recording begins with a dot, nor does a folder's in one.
+        if file_name.starts_with('.') {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
             if depth > 0
                 && let Ok(inner) = entry.open_dir()

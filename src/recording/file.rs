@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tailcast_codecs::PcmSpec;
 use tailcast_codecs::grid::scale;
 use tokio::sync::watch;
@@ -73,11 +73,13 @@ impl Layout {
 }
 
 /// What was last seen of the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Seen {
     bytes: u64,
-    /// When it was last looked at.
+    /// When the last look at it began.
     looked: Instant,
+    /// When the last look began that found what is beside the file in order, too.
+    vouched: Instant,
     /// When it was last seen to change.
     since: Instant,
     /// How long it had stood still by then.
@@ -104,10 +106,20 @@ pub struct Recording {
     inode: (u64, u64),
     layout: Layout,
     growth_timeout: Duration,
+    /// Held while the file is looked at, which may take as long as a disk takes. Only [`turn`](Self::turn) takes it.
+    looking: Mutex<()>,
+    /// Held for moments, by whoever asks.
     seen: Mutex<Seen>,
     extent: watch::Sender<Extent>,
     digest: Mutex<Option<(u64, blake3::Hash)>>,
     pub(super) followed: Mutex<bool>,
+}
+
+/// The right to look at a recording's file. One has it at a time: of two looks at once the older could be taken for the
+/// newer, and a file that grew in between for one that was cut short.
+pub(super) struct Turn<'a> {
+    _alone: MutexGuard<'a, ()>,
+    begun: Instant,
 }
 
 /// Bytes of a witness.
@@ -150,6 +162,7 @@ impl Recording {
         let seen = Seen {
             bytes: metadata.len(),
             looked: now,
+            vouched: now,
             since: now,
             still: age(&metadata),
             sidecar: sidecar.clone(),
@@ -161,13 +174,14 @@ impl Recording {
             extent: watch::Sender::new(Extent { frames: 0, state: State::Growing }),
             digest: Mutex::new(None),
             followed: Mutex::new(false),
+            looking: Mutex::new(()),
             seen: Mutex::new(seen),
             name,
             file,
             layout,
             growth_timeout,
         };
-        recording.look(sidecar)?;
+        recording.look(&recording.next_turn(), Some(sidecar))?;
         Ok(recording)
     }
 
@@ -234,18 +248,46 @@ impl Recording {
         self.extent.send_if_modified(|extent| {
             let first = !matches!(extent.state, State::Lost(_));
             if first {
+                // Once, however many listen.
+                tracing::warn!(recording = self.name.as_str(), %error, "a recording is lost to those who listen to it");
                 extent.state = State::Lost(error);
             }
             first
         });
     }
 
-    /// Looks at the file and tells who listens if there is news. Blocks.
+    /// Waits for the right to look; `None` if somebody else has looked from beginning to end meanwhile, so that
+    /// [`known`](Self::known) is as good as what a look would tell. Blocks.
+    pub(super) fn turn(&self) -> Option<Turn<'_>> {
+        let asked = Instant::now();
+        let turn = self.next_turn();
+        (self.seen.lock().vouched < asked).then_some(turn)
+    }
+
+    fn next_turn(&self) -> Turn<'_> {
+        let alone = self.looking.lock();
+        Turn { _alone: alone, begun: Instant::now() }
+    }
+
+    /// What the last look told.
+    ///
+    /// # Errors
+    /// When the recording is lost.
+    pub(super) fn known(&self) -> Result<Extent, RecordingError> {
+        let extent = self.extent();
+        match extent.state {
+            State::Lost(error) => Err(error),
+            _ => Ok(extent),
+        }
+    }
+
+    /// Looks at the file and tells who listens if there is news. Without a sidecar that could be read the one known
+    /// still holds. Blocks.
     ///
     /// # Errors
     /// When the recording is lost; it then is for good.
-    pub(super) fn look(&self, sidecar: Sidecar) -> Result<Extent, RecordingError> {
-        match self.try_look(sidecar) {
+    pub(super) fn look(&self, turn: &Turn<'_>, sidecar: Option<Sidecar>) -> Result<Extent, RecordingError> {
+        match self.try_look(turn, sidecar) {
             Ok(extent) => {
                 self.extent.send_if_modified(|last| replace_if_new(last, &extent));
                 Ok(extent)
@@ -257,14 +299,11 @@ impl Recording {
         }
     }
 
-    fn try_look(&self, sidecar: Sidecar) -> Result<Extent, RecordingError> {
-        if let State::Lost(error) = &self.extent.borrow().state {
-            return Err(error.clone());
-        }
+    fn try_look(&self, turn: &Turn<'_>, sidecar: Option<Sidecar>) -> Result<Extent, RecordingError> {
+        self.known()?;
         let metadata = self.file.metadata().map_err(|error| self.io(error))?;
-        let bytes = metadata.len();
-        let mut seen = self.seen.lock();
-        let now = Instant::now();
+        let (bytes, now) = (metadata.len(), Instant::now());
+        let mut seen = self.seen.lock().clone();
         if bytes < seen.bytes {
             return Err(RecordingError::Truncated(self.name.to_string()));
         }
@@ -273,26 +312,38 @@ impl Recording {
             // file's time says: it may be that of another machine's clock.
             (seen.still, seen.since, seen.bytes) = (age(&metadata).min(now - seen.looked), now, bytes);
         }
-        seen.looked = now;
-        seen.sidecar = sidecar;
         let data = self.data_bytes(bytes)?;
         self.check(&seen.witnesses)?;
         seen.witnesses = self.witnesses(data)?;
-        let frames = data / self.frame_bytes();
-        let state = if seen.sidecar.ended {
+        seen.looked = turn.begun;
+        if let Some(sidecar) = sidecar {
+            (seen.sidecar, seen.vouched) = (sidecar, turn.begun);
+        }
+        let extent = Extent { frames: data / self.frame_bytes(), state: self.state(&seen) };
+        *self.seen.lock() = seen;
+        Ok(extent)
+    }
+
+    fn state(&self, seen: &Seen) -> State {
+        if seen.sidecar.ended {
             State::Ended { declared: true }
         } else if seen.still + seen.since.elapsed() >= self.growth_timeout {
             State::Ended { declared: false }
         } else {
             State::Growing
-        };
-        Ok(Extent { frames, state })
+        }
     }
 
     /// How long until the recording counts as ended if it stands still.
     pub(super) fn ends_in(&self) -> Duration {
         let seen = self.seen.lock();
         self.growth_timeout.saturating_sub(seen.still + seen.since.elapsed())
+    }
+
+    /// Whether the file's time lies ahead, so that it has to be watched to see that it stands still.
+    pub(super) fn is_ahead_of_time(&self) -> bool {
+        let modified = self.file.metadata().and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|at| at > SystemTime::now())
     }
 
     fn frame_bytes(&self) -> u64 {
@@ -413,6 +464,8 @@ fn age(metadata: &std::fs::Metadata) -> Duration {
 
 fn replace_if_new(last: &mut Extent, now: &Extent) -> bool {
     let same_state = match (&last.state, &now.state) {
+        // Whoever read in the meantime may have found it lost, which it stays.
+        (State::Lost(_), _) => return false,
         (State::Growing, State::Growing) => true,
         (State::Ended { declared: a }, State::Ended { declared: b }) => a == b,
         _ => false,

@@ -52,10 +52,13 @@ impl Notifier {
         Self { watcher: Mutex::new(watcher.ok()), wakers }
     }
 
+    /// Watches a file. Blocks.
     fn watch(&self, path: &Path) -> Arc<Notify> {
         let waker = Arc::new(Notify::new());
+        // Before the table, which the watcher's own thread wants; held on, so that no watch is ended by the one before.
+        let mut watcher = self.watcher.lock();
         self.wakers.lock().insert(path.to_owned(), Arc::clone(&waker));
-        if let Some(watcher) = self.watcher.lock().as_mut()
+        if let Some(watcher) = watcher.as_mut()
             && let Err(error) = watcher.watch(path, RecursiveMode::NonRecursive)
         {
             tracing::debug!(%error, path = %path.display(), "not watched, polled");
@@ -63,44 +66,50 @@ impl Notifier {
         waker
     }
 
-    /// Ends a watch, unless somebody else has taken it over since.
+    /// Ends a watch, unless somebody else has taken it over since. Blocks.
     fn unwatch(&self, path: &Path, waker: &Arc<Notify>) {
+        let mut watcher = self.watcher.lock();
         let mut wakers = self.wakers.lock();
         if !wakers.get(path).is_some_and(|current| Arc::ptr_eq(current, waker)) {
             return;
         }
         wakers.remove(path);
         drop(wakers);
-        if let Some(watcher) = self.watcher.lock().as_mut() {
+        if let Some(watcher) = watcher.as_mut() {
             // It fails when the file is gone, and its watch with it.
             let _ = watcher.unwatch(path);
         }
     }
 }
 
-/// Follows a recording for as long as the receiver (or a copy of it) lives.
-pub(super) fn follow(folder: &Arc<Folder>, recording: &Arc<Recording>) -> watch::Receiver<Extent> {
-    let receiver = recording.subscribe();
+/// Follows a recording for as long as anybody listens, as `_listener` does: so there is one from the first.
+pub(super) fn follow(folder: &Arc<Folder>, recording: &Arc<Recording>, _listener: &watch::Receiver<Extent>) {
     let mut followed = recording.followed.lock();
     if !*followed {
         *followed = true;
         tokio::spawn(run(Arc::clone(folder), Arc::clone(recording)));
     }
-    receiver
 }
 
 async fn run(folder: Arc<Folder>, recording: Arc<Recording>) {
-    let path = folder.path_of(&recording);
-    let waker = path.as_ref().map(|path| folder.notifier().watch(path));
+    let watch = blocking(&folder, &recording, |folder, recording| {
+        let path = folder.path_of(recording)?;
+        let waker = folder.notifier().watch(&path);
+        Some((path, waker))
+    });
+    let watch = watch.await.flatten();
     loop {
         let looked = Instant::now();
         if !look(&folder, &recording).await {
+            folder.shelf().forget(&recording);
             break;
         }
-        let poll = POLL.min(recording.ends_in()).max(TICK);
+        // One that stands still is looked at when it counts as ended. (It may go on even then.)
+        let still_growing = recording.extent().is_growing();
+        let poll = if still_growing { POLL.min(recording.ends_in()).max(TICK) } else { POLL };
         tokio::select! {
             () = recording.unfollowed() => {}
-            () = notified(waker.as_deref()) => sleep_until(looked + TICK).await,
+            () = notified(watch.as_ref().map(|(_, waker)| &**waker)) => sleep_until(looked + TICK).await,
             () = sleep(poll) => {}
         }
         // Under the lock that `follow` takes, so that nobody starts to listen unnoticed.
@@ -110,9 +119,19 @@ async fn run(folder: Arc<Folder>, recording: Arc<Recording>) {
             break;
         }
     }
-    if let (Some(path), Some(waker)) = (path, waker) {
-        folder.notifier().unwatch(&path, &waker);
+    if let Some((path, waker)) = watch {
+        blocking(&folder, &recording, move |folder, _| folder.notifier().unwatch(&path, &waker)).await;
     }
+}
+
+/// Does on a thread that may wait what asks something of the file system; `None` if it panicked.
+async fn blocking<T: Send + 'static>(
+    folder: &Arc<Folder>,
+    recording: &Arc<Recording>,
+    work: impl FnOnce(&Folder, &Recording) -> T + Send + 'static,
+) -> Option<T> {
+    let (folder, recording) = (Arc::clone(folder), Arc::clone(recording));
+    tokio::task::spawn_blocking(move || work(&folder, &recording)).await.ok()
 }
 
 async fn notified(waker: Option<&Notify>) {
@@ -124,7 +143,6 @@ async fn notified(waker: Option<&Notify>) {
 
 /// One look; false if the recording is lost. A sidecar that is broken for a while is no reason to stop.
 async fn look(folder: &Arc<Folder>, recording: &Arc<Recording>) -> bool {
-    let (folder, looked_at) = (Arc::clone(folder), Arc::clone(recording));
-    let looked = tokio::task::spawn_blocking(move || folder.look_again(&looked_at).map(drop)).await;
-    looked.is_ok() && !matches!(recording.extent().state, State::Lost(_))
+    let looked = blocking(folder, recording, |folder, recording| drop(folder.look_again(recording))).await;
+    looked.is_some() && !matches!(recording.extent().state, State::Lost(_))
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`catalogue`] | names -> recordings; what is in the folder |
 //! | [`file`](mod@file) | one opened recording: its format, its frames, whether it grows, and that it still is itself |
+//! | `shelf` | the recordings that are open |
 //! | [`follow`] | notices growth while somebody listens |
 //! | [`riff`] | the header of a WAV file that may still be being written |
 //! | [`sidecar`] | `show.toml` beside `show.pcm` |
@@ -14,6 +15,7 @@ pub mod file;
 pub mod follow;
 pub mod name;
 pub mod riff;
+mod shelf;
 pub mod sidecar;
 
 pub use catalogue::Catalogue;
@@ -45,6 +47,9 @@ pub enum RecordingError {
         /// What is wrong with it, and where.
         why: String,
     },
+    /// The sidecar is empty, and was written to just now: it is about to be written again.
+    #[error("the sidecar of `{0}` is just being written")]
+    SidecarBeingWritten(String),
     /// The WAV header cannot be used.
     #[error("the WAV header of `{name}` is not usable: {why}")]
     Header {

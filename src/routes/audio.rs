@@ -23,6 +23,7 @@ use crate::http::{
 };
 use crate::recording::{Extent, Recording, RecordingError, State as RecordingState};
 use crate::rendition::{Decided, Finished, Rendition, Shape};
+use crate::segments::SegmentError;
 
 /// Answers a request for sound.
 pub async fn audio(
@@ -39,8 +40,8 @@ pub async fn audio(
     }
     let (recording, named) = find(&app, &path, &query).await?;
     let format = named.or_else(|| accepted(&headers)).unwrap_or(Format::Wav);
-    let rendition = Arc::new(query.rendition(recording, format)?);
     let moving = query.is_relative()?;
+    let rendition = Arc::new(blocking(move || query.rendition(recording, format)).await??);
     let exchange = Exchange { app, rendition, moving, head: method == Method::HEAD, headers };
     let mut response = exchange.answer().await?;
     if named.is_none() {
@@ -83,9 +84,11 @@ fn accepted(headers: &HeaderMap) -> Option<Format> {
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let Some(format) = parts.next().and_then(Format::from_media_type) else { continue };
-        let quality =
-            parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
-        if quality > best.map_or(0.0, |(quality, _)| quality) {
+        let weight =
+            parts.find_map(|part| part.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("q")));
+        let quality: f32 = weight.map_or(1.0, |(_, q)| q.parse().unwrap_or(0.0));
+        // RFC 9110 12.4.2: from 0 to 1.
+        if quality <= 1.0 && quality > best.map_or(0.0, |(quality, _)| quality) {
             best = Some((quality, format));
         }
     }
@@ -120,14 +123,13 @@ impl Exchange {
     /// Decides, waiting for the first byte if it may still come, and renders the answer.
     async fn answer(self) -> Result<Response, Problem> {
         let recording = Arc::clone(self.rendition.recording());
-        // Followed only while growing: a finished recording's file need not be watched.
-        let mut extent = if recording.extent().is_growing() {
-            self.app.catalogue.follow(&recording)
-        } else {
-            recording.subscribe()
-        };
+        let mut extent = recording.subscribe();
         loop {
             let now = extent.borrow_and_update().clone();
+            // Only then: a finished recording's file need not be watched.
+            if now.is_growing() {
+                self.app.catalogue.follow(&recording, &extent);
+            }
             if let RecordingState::Lost(error) = now.state {
                 return Err(error.into());
             }
@@ -316,5 +318,11 @@ fn stream_body(
 }
 
 fn log_broken(name: &str, error: &BodyError) {
-    tracing::warn!(recording = name, %error, "a body was broken off");
+    match error {
+        // That was told once, for all who listened.
+        BodyError::Recording(_) | BodyError::Segment(SegmentError::Recording(_)) => {
+            tracing::debug!(recording = name, %error, "a body was broken off");
+        }
+        _ => tracing::warn!(recording = name, %error, "a body was broken off"),
+    }
 }

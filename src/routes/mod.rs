@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::error::Problem;
+use crate::error::{Problem, log_refusals};
 use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
 use crate::segments::Segments;
 
@@ -81,6 +81,7 @@ pub fn router(app: App) -> Router {
         .layer(axum::middleware::map_response(common_headers))
         .layer(cors())
         .layer(axum::middleware::from_fn(plain_options))
+        .layer(axum::middleware::from_fn(log_refusals))
         .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| {
             panics.fetch_add(1, Ordering::Relaxed);
             tracing::error!("a request handler panicked");
@@ -104,7 +105,9 @@ async fn plain_options(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }
 

@@ -10,7 +10,7 @@ use tailcast_codecs::format::Format;
 use super::recordings::audio_path;
 use super::{App, blocking};
 use crate::error::Problem;
-use crate::recording::Recording;
+use crate::recording::{Recording, RecordingError, RecordingName};
 use crate::time::seconds;
 
 /// Nothing but what is in the page itself and sound from here.
@@ -23,6 +23,7 @@ h1 { font-size: 1.4rem; }
 article { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: 1rem 0; }
 h2 { font-size: 1.1rem; margin: 0; overflow-wrap: anywhere; }
 p { margin: .25rem 0 .5rem; opacity: .8; }
+.error { white-space: pre-wrap; overflow-wrap: anywhere; }
 audio { width: 100%; }
 .live { color: #fff; background: #b3261e; border-radius: .3rem; padding: .1rem .4rem; font-size: .8rem; }
 a { color: inherit; margin-right: .5rem; }
@@ -39,10 +40,10 @@ pub async fn healthz(State(app): State<App>) -> Response {
     response
 }
 
-/// The list of recordings, newest change not regarded: by name.
+/// The list of recordings, by name.
 pub async fn index(State(app): State<App>) -> Result<Response, Problem> {
     let catalogue = app.catalogue.clone();
-    let found = blocking(move || catalogue.list()).await?.map_err(Problem::internal)?;
+    let entries = blocking(move || catalogue.list(entry)).await?.map_err(Problem::internal)?;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -56,13 +57,8 @@ pub async fn index(State(app): State<App>) -> Result<Response, Problem> {
             body {
                 h1 { "Recordings" }
                 main {
-                    @if found.is_empty() { p { "There are none yet." } }
-                    @for (name, recording) in &found {
-                        @match recording {
-                            Ok(recording) => (entry(recording)),
-                            Err(error) => article { h2 { (name) } p { (error) } },
-                        }
-                    }
+                    @if entries.is_empty() { p { "There are none yet." } }
+                    @for entry in entries { (entry) }
                 }
             }
         }
@@ -75,7 +71,14 @@ pub async fn index(State(app): State<App>) -> Result<Response, Problem> {
     Ok(response)
 }
 
-fn entry(recording: &Recording) -> Markup {
+fn entry(name: &RecordingName, found: Result<&Recording, &RecordingError>) -> Markup {
+    match found {
+        Ok(recording) => player(recording),
+        Err(error) => html! { article { h2 { (name) } p.error { (error) } } },
+    }
+}
+
+fn player(recording: &Recording) -> Markup {
     let (extent, sidecar) = (recording.extent(), recording.sidecar());
     let title = sidecar.title.unwrap_or_else(|| recording.name().to_string());
     let length = clock(seconds(extent.frames, recording.spec().rate));

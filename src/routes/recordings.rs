@@ -14,7 +14,7 @@ use tailcast_codecs::format::{Format, Parameters};
 use super::query::{self, RenditionQuery};
 use super::{App, blocking};
 use crate::error::Problem;
-use crate::recording::{Recording, RecordingName, State as RecordingState};
+use crate::recording::{Recording, RecordingError, RecordingName, State as RecordingState};
 use crate::rendition::{Rendition, Shape};
 use crate::time::{Position, frames_in, seconds};
 
@@ -124,12 +124,16 @@ pub struct PlaceQuery {
 /// Every recording.
 pub async fn list(State(app): State<App>) -> Result<Response, Problem> {
     let catalogue = app.catalogue.clone();
-    let found = blocking(move || catalogue.list()).await?.map_err(Problem::internal)?;
+    let tell = |name: &RecordingName, found: Result<&Recording, &RecordingError>| match found {
+        Ok(recording) => Ok(Summary::of(recording)),
+        Err(error) => Err(Unusable { name: name.to_string(), error: error.to_string() }),
+    };
+    let found = blocking(move || catalogue.list(tell)).await?.map_err(Problem::internal)?;
     let mut list = List { recordings: Vec::new(), unusable: Vec::new() };
-    for (name, recording) in found {
-        match recording {
-            Ok(recording) => list.recordings.push(Summary::of(&recording)),
-            Err(error) => list.unusable.push(Unusable { name: name.to_string(), error: error.to_string() }),
+    for found in found {
+        match found {
+            Ok(recording) => list.recordings.push(recording),
+            Err(unusable) => list.unusable.push(unusable),
         }
     }
     Ok(fresh(Json(list)))
@@ -146,7 +150,7 @@ pub async fn show(
     let (place, rendition) = (query::checked(place)?, query::checked(rendition)?);
     let recording = app.find(&name).await?;
     if place.byte.is_none() && place.time.is_none() {
-        return Ok(fresh(Json(Details::of(&recording)?)));
+        return Ok(fresh(Json(blocking(move || Details::of(&recording)).await??)));
     }
     let format = rendition.format()?.ok_or_else(|| {
         Problem::parameter(
@@ -154,7 +158,7 @@ pub async fn show(
             "`byte` and `time` are places in one format, so `format` is needed (wav, mp3, opus)",
         )
     })?;
-    let rendition = rendition.rendition(recording, format)?;
+    let rendition = blocking(move || rendition.rendition(recording, format)).await??;
     Ok(fresh(Json(place_in(&rendition, format, &place)?)))
 }
 
