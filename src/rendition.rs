@@ -60,7 +60,8 @@ impl Rendition {
     pub fn new(recording: Arc<Recording>, codec: Arc<dyn Codec>, start: u64, duration: Option<u64>) -> Self {
         let rates = codec.grid().rates;
         let cut = Cut::new(codec.grid(), rates.to_coded(start));
-        let clip = duration.map(|frames| rates.to_coded(frames));
+        // A coded frame may be longer than all that was asked for; less than one cannot be heard.
+        let clip = duration.map(|frames| rates.to_coded(frames).max(1));
         Self { track: Track::new(recording, codec), cut, clip }
     }
 

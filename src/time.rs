@@ -126,7 +126,7 @@ fn clock(text: &str) -> Option<u64> {
         if !first && value >= 60 * NANOS {
             return None;
         }
-        total = total.checked_mul(60)?.checked_add(value)?;
+        total = total.saturating_mul(60).saturating_add(value);
         first = false;
     }
     Some(total)
@@ -143,9 +143,7 @@ fn decimal(text: &str) -> Option<u64> {
     }
     let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u64::MAX) };
     let billionths: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    // A sixtieth, so that hours and minutes before it still can be added without an overflow.
-    const MOST: u64 = u64::MAX / NANOS / 3600 / 2;
-    Some(whole.min(MOST) * NANOS + billionths.parse::<u64>().ok()?)
+    Some(whole.saturating_mul(NANOS).saturating_add(billionths.parse().ok()?))
 }
 
 impl fmt::Display for Position {
@@ -173,6 +171,10 @@ mod tests {
             ("1:02:03.25", 3723 * NANOS + NANOS / 4),
             ("62:03", 3723 * NANOS),
             ("0.0000000019", 1),
+            // Months in, as a logger is.
+            ("10000000", 10_000_000 * NANOS),
+            ("2777:46:40", 10_000_000 * NANOS),
+            ("99999999999999999999", u64::MAX),
         ] {
             assert_eq!(text.parse(), Ok(Position::FromStart(nanos)), "{text}");
             assert_eq!(format!("-{text}").parse(), Ok(Position::BeforeEdge(nanos)), "-{text}");

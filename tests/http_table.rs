@@ -1026,6 +1026,8 @@ async fn the_format_is_the_parameters_else_the_extensions_else_accepts_else_wav(
         ("/audio/show", Some("audio/mpeg;q=0"), "wav"),
         ("/audio/show", Some("*/*"), "wav"),
         ("/audio/show", Some("audio/*;q=0.9, audio/mpeg;q=0.5"), "mp3"),
+        ("/audio/show", Some("audio/mpeg;Q=0.1, audio/ogg;q=0.5"), "opus"),
+        ("/audio/show", Some("audio/mpeg;q=2, audio/ogg;q=0.5"), "opus"),
         ("/audio/show", Some("text/html"), "wav"),
         ("/audio/show", Some("nonsense;;q=x,,"), "wav"),
         // An extension can be part of a name.

@@ -74,12 +74,18 @@ pub use pcm::{PcmSpec, SampleFormat};
 pub const FORMAT_VERSION: u32 = 1;
 
 /// What else the bytes depend on, and differs from build to build: the encoders' arithmetic is that of the
-/// architecture and of the flags that their C is compiled with (`.cargo/config.toml` has the usual ones).
-pub const BUILD: [&str; 4] = [
+/// architecture, of the C library (its mathematics) and of the flags that their C is compiled with (`.cargo/config.toml`
+/// has the usual ones).
+pub const BUILD: [&str; 9] = [
     std::env::consts::ARCH,
+    std::env::consts::OS,
+    if cfg!(target_env = "musl") { "musl" } else { "" },
     flags(option_env!("CFLAGS")),
+    flags(option_env!("TARGET_CFLAGS")),
     flags(option_env!("CFLAGS_x86_64_unknown_linux_gnu")),
     flags(option_env!("CFLAGS_x86_64_unknown_linux_musl")),
+    flags(option_env!("CFLAGS_x86_64_apple_darwin")),
+    flags(option_env!("CFLAGS_x86_64-unknown-linux-gnu")),
 ];
 
 const fn flags(given: Option<&'static str>) -> &'static str {

@@ -63,7 +63,8 @@ impl RenditionQuery {
         Ok(!matches!(self.position()?, Position::FromStart(_)))
     }
 
-    /// The rendition asked for, whose start the recording must have, or soon have.
+    /// The rendition asked for, whose start the recording must have, or soon have. May take some time: a resampler's
+    /// table is made where there is none yet.
     ///
     /// # Errors
     /// When a parameter is not one, or not one that this recording has.
@@ -78,8 +79,7 @@ impl RenditionQuery {
         let rate = recording.spec().rate;
         let start = position.frame(extent.frames, rate);
         check_start(&recording, &extent, start, self.pos.as_deref().unwrap_or_default())?;
-        let frames = duration.map(|nanos| frames_in(nanos, rate).max(1));
-        Ok(Rendition::new(recording, codec, start, frames))
+        Ok(Rendition::new(recording, codec, start, duration.map(|nanos| frames_in(nanos, rate))))
     }
 }
 
