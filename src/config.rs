@@ -169,6 +169,8 @@ pub fn arguments(command: Command) -> Command {
                 .long(setting.name)
                 .value_name(setting.value)
                 .env(environment_name(setting.name))
+                // So that it is told which option has that value.
+                .allow_negative_numbers(true)
                 .help(format!("{}{default}", setting.help)),
         )
     })

@@ -2,12 +2,13 @@
 
 use std::fs::{File, Permissions};
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use tailcast_codecs::PcmSpec;
 use tailcast_codecs::format::{Format, FormatError, Parameters};
@@ -19,8 +20,8 @@ use crate::config;
 use crate::recording::{Recording, RecordingError};
 use crate::rendition::{Finished, Rendition, Shape};
 use crate::segments::Segments;
-use crate::stop_signal;
 use crate::time::{self, Position, frames_in, seconds};
+use crate::{block_on, stop_signal};
 
 /// Why nothing was encoded.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +61,19 @@ pub fn arguments(command: Command) -> Command {
     };
     command
         .about("Code a recording into a file, byte for byte what the server would give")
-        .arg(Arg::new("input").value_name("INPUT").required(true).help("The recording: raw PCM, or WAV"))
+        .arg(
+            Arg::new("input")
+                .value_name("INPUT")
+                .value_parser(value_parser!(PathBuf))
+                .required(true)
+                .help("The recording: raw PCM, or WAV"),
+        )
         .arg(
             Arg::new("output")
                 .short('o')
                 .long("output")
                 .value_name("OUT")
+                .value_parser(value_parser!(PathBuf))
                 .required(true)
                 .help("The file to write, or - for standard output; its extension is the format"),
         )
@@ -96,9 +104,7 @@ struct Task {
 /// When an option, the input or the output cannot be used, or a signal says to stop. What was in the output's place
 /// before is there still.
 pub fn run(matches: &ArgMatches) -> Result<(), EncodeError> {
-    let task = Task::from(matches)?;
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(task.run())
+    block_on(Arc::new(Task::from(matches)?).run())?
 }
 
 impl From<FormatError> for EncodeError {
@@ -122,7 +128,7 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 
 impl Task {
     fn from(matches: &ArgMatches) -> Result<Self, EncodeError> {
-        let path = |name: &str| PathBuf::from(matches.get_one::<String>(name).map_or("", String::as_str));
+        let path = |name: &str| matches.get_one::<PathBuf>(name).cloned().unwrap_or_default();
         let (input, output) = (path("input"), path("output"));
         let extension = output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         let format = match option(matches, "format", str::parse::<Format>)? {
@@ -151,18 +157,23 @@ impl Task {
         Ok(Self { rendition, finished, threads, output })
     }
 
-    async fn run(&self) -> Result<(), EncodeError> {
+    async fn run(self: Arc<Self>) -> Result<(), EncodeError> {
         if self.overwrites_its_input() {
             return Err(EncodeError::Itself(self.output.clone()));
         }
         let failed = |error| EncodeError::Output { path: self.output.clone(), error };
-        let mut output = Output::open(&self.output).map_err(failed)?;
+        let (out, unfinished) = open(&self.output).map_err(failed)?;
         let stop = stop_signal()?;
+        // A task of its own: a pipe that nobody reads may keep it waiting for ever, in a write that nothing ends.
+        let mut writing = tokio::spawn(Arc::clone(&self).write(out));
         tokio::select! {
-            written = self.write(output.writer()) => written?,
-            () = stop => return Err(EncodeError::Stopped(self.output.clone())),
+            written = &mut writing => written.map_err(std::io::Error::other)??,
+            () = stop => {
+                writing.abort();
+                return Err(EncodeError::Stopped(self.output.clone()));
+            }
         }
-        output.keep().map_err(failed)
+        unfinished.map_or(Ok(()), Unfinished::keep).map_err(failed)
     }
 
     fn overwrites_its_input(&self) -> bool {
@@ -170,7 +181,7 @@ impl Task {
         output.is_ok_and(|output| self.rendition.recording().is_file(output.dev(), output.ino()))
     }
 
-    async fn write(&self, out: &mut (dyn Write + Send)) -> Result<(), EncodeError> {
+    async fn write(self: Arc<Self>, mut out: File) -> Result<(), EncodeError> {
         let failed = |error| EncodeError::Output { path: self.output.clone(), error };
         let (_stop, stopping) = watch::channel(false);
         let mut reader = BodyReader::new(
@@ -181,14 +192,13 @@ impl Task {
             Some(End { finished: self.finished, extent: self.rendition.recording().extent() }),
             (0, Until::Byte(self.finished.len)),
         );
-        let progress = Progress::new(self);
+        let progress = Progress::new(&self);
         let mut written = 0;
         while let Some(bytes) = reader.next().await? {
             out.write_all(&bytes).map_err(failed)?;
             written += bytes.len() as u64;
             progress.at(written);
         }
-        out.flush().map_err(failed)?;
         progress.done();
         Ok(())
     }
@@ -212,58 +222,54 @@ fn rendition(
         ));
     }
     let codec = format.codec(recording.spec(), parameters)?;
-    Ok(Rendition::new(recording, codec, start, duration.map(|nanos| frames_in(nanos, rate).max(1))))
+    Ok(Rendition::new(recording, codec, start, duration.map(|nanos| frames_in(nanos, rate))))
 }
 
-/// Where the bytes go.
-enum Output {
-    /// Standard output, a device, a pipe: there at once.
-    Stream(Box<dyn Write + Send>),
-    /// A file is written beside its place and put there when it is whole: half of one looks like all of it to whoever
-    /// finds it later.
-    File { written: NamedTempFile, place: PathBuf },
+/// A file is written beside its place and put there when it is whole: half of one looks like all of it to whoever finds
+/// it later. Dropped before, it is removed.
+struct Unfinished {
+    written: NamedTempFile,
+    place: PathBuf,
 }
 
-impl Output {
-    fn open(path: &Path) -> std::io::Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Self::Stream(Box::new(std::io::stdout())));
-        }
-        let (place, permissions) = match std::fs::metadata(path) {
-            Ok(there) => {
-                let writable = File::options().write(true).open(path)?;
-                if !there.is_file() {
-                    return Ok(Self::Stream(Box::new(writable)));
-                }
-                // Of a link it is the file behind it that is replaced.
-                (path.canonicalize()?, there.permissions())
-            }
-            Err(_) => (path.to_owned(), Permissions::from_mode(0o666)),
-        };
-        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let written = tempfile::Builder::new()
-            .prefix(".tailcast-")
-            .suffix(".part")
-            .permissions(permissions)
-            .tempfile_in(folder)
-            // Its name is not what the user gave.
-            .map_err(|error| error.raw_os_error().map_or(error, std::io::Error::from_raw_os_error))?;
-        Ok(Self::File { written, place })
-    }
-
-    fn writer(&mut self) -> &mut (dyn Write + Send) {
-        match self {
-            Self::Stream(stream) => stream,
-            Self::File { written, .. } => written,
-        }
-    }
-
+impl Unfinished {
     fn keep(self) -> std::io::Result<()> {
-        match self {
-            Self::Stream(_) => Ok(()),
-            Self::File { written, place } => written.persist(place).map(drop).map_err(|error| error.error),
-        }
+        self.written.persist(self.place).map(drop).map_err(|error| error.error)
     }
+}
+
+/// What to write to. Standard output, a device and a pipe are there at once; a file is unfinished first.
+fn open(path: &Path) -> std::io::Result<(File, Option<Unfinished>)> {
+    if path == Path::new("-") {
+        // Not as `Stdout`, which looks for the ends of lines.
+        return Ok((File::from(std::io::stdout().as_fd().try_clone_to_owned()?), None));
+    }
+    let (place, permissions) = match std::fs::metadata(path) {
+        Ok(there) => {
+            let writable = File::options().write(true).open(path)?;
+            if !there.is_file() {
+                return Ok((writable, None));
+            }
+            // Of a link it is the file behind it that is replaced.
+            (path.canonicalize()?, there.permissions())
+        }
+        Err(_) => (path.to_owned(), Permissions::from_mode(0o666)),
+    };
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = tempfile::Builder::new()
+        .prefix(".tailcast-")
+        .suffix(".part")
+        .permissions(permissions)
+        .tempfile_in(folder)
+        .map_err(without_its_path)?;
+    Ok((written.as_file().try_clone()?, Some(Unfinished { written, place })))
+}
+
+/// An error of `tempfile`, which names a file that the user has not given, as the system's own.
+fn without_its_path(error: std::io::Error) -> std::io::Error {
+    let system = error.get_ref().and_then(|named| named.source()).and_then(|source| source.downcast_ref());
+    let code = system.and_then(std::io::Error::raw_os_error);
+    code.map_or(error, std::io::Error::from_raw_os_error)
 }
 
 /// A bar, and how many times faster than the sound it goes.

@@ -192,8 +192,19 @@ impl Server {
     }
 }
 
-/// Waits for a signal to stop: Ctrl-C, SIGTERM, or the terminal's end. From this call on (not only from when it
-/// is waited for) these signals do not end the process by themselves.
+/// Runs a program's future to its end. Work that waits for a slow disk or a reader then does not keep the process.
+///
+/// # Errors
+/// When the runtime cannot be started.
+pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+/// Waits for a signal to stop: Ctrl-C, SIGTERM, or the terminal's end unless that is ignored, as under `nohup`. From this
+/// call on (not only from when it is waited for) these signals do not end the process by themselves.
 ///
 /// # Errors
 /// When signals cannot be received.
@@ -201,12 +212,25 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    let mut hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
     Ok(async move {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => drop(hangup.recv().await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            () = hung_up => {}
         }
     })
+}
+
+/// Whether the process was started with SIGHUP ignored, where the system tells (proc(5): a mask, signal 1 its lowest bit).
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

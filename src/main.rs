@@ -19,8 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
 use tailcast::config::{self, Config};
-use tailcast::{Server, demo, encode, stop_signal};
-use tokio::runtime::Runtime;
+use tailcast::{Server, block_on, demo, encode, stop_signal};
 
 fn command() -> Command {
     let serve = Command::new("serve").about("Serve a folder of recordings");
@@ -74,11 +73,11 @@ fn log_to_stderr(filter: &str) {
 fn serve(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     let config = config::read(matches)?;
     log_to_stderr(&config.log);
-    Runtime::new()?.block_on(async {
+    block_on(async {
         let server = Server::bind(&config).await?;
         announce(&config, &server);
         Ok(server.run(stop_signal()?).await?)
-    })
+    })?
 }
 
 fn announce(config: &Config, server: &Server) {
@@ -89,6 +88,8 @@ fn announce(config: &Config, server: &Server) {
 fn run_demo(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     log_to_stderr("warn");
     let listen = matches.get_one::<String>("listen").map_or("", String::as_str);
-    let listen = listen.parse().map_err(|_| format!("--listen: `{listen}` is not an address with a port"))?;
-    Runtime::new()?.block_on(async { Ok(demo::run(listen, stop_signal()?).await?) })
+    let listen = listen
+        .parse()
+        .map_err(|_| format!("--listen: `{listen}` is not an address with a port, such as 127.0.0.1:8000"))?;
+    block_on(async { Ok(demo::run(listen, stop_signal()?).await?) })?
 }

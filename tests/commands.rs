@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use support::process::tailcast;
+use support::process::{Process, tailcast};
 use support::{Open, Reply, Root, Running, eventually, sound};
 use tailcast::demo::piece;
 use tempfile::TempDir;
@@ -1032,4 +1032,37 @@ async fn a_demo_that_cannot_say_its_addresses_does_not_panic() {
     demo.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(!said.contains("panicked"), "{said}");
     assert_eq!(fs::read_dir(made.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn encode_is_stopped_while_nobody_takes_what_it_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("show.pcm");
+    fs::write(&input, vec![0; 50_000_000]).unwrap();
+    let mut encoding = tailcast()
+        .args(["encode", "-o", "-", "--format", "wav"])
+        .arg(&input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut begun = [0; 1000];
+    encoding.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
+    let id = encoding.id().to_string();
+    assert!(Command::new("kill").arg(id).status().unwrap().success());
+    assert_eq!(encoding.wait().unwrap().code(), Some(1));
+}
+
+#[tokio::test]
+async fn under_nohup_the_terminals_end_is_not_the_servers() {
+    let root = show();
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP && exec \"$0\" serve --listen 127.0.0.1:0 --root \"$1\""]);
+    command.arg(env!("CARGO_BIN_EXE_tailcast")).arg(root.path());
+    let mut server = Process::start(command, "http://");
+    assert!(
+        Command::new("kill").args(["-s", "HUP", &server.child.id().to_string()]).status().unwrap().success()
+    );
+    assert_eq!(Open::at(server.url("/healthz"), &[]).await.rest().await.status, 200);
+    assert_eq!(server.terminate().code(), Some(0));
 }

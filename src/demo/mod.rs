@@ -54,6 +54,7 @@ pub async fn run(
     let address = server.address();
     // Set by the signal, and in any case when this function is left.
     let stopping = Arc::new(AtomicBool::new(false));
+    let _stop_when_left = SetWhenDropped(Arc::clone(&stopping));
     let (begun, head_start_written) = oneshot::channel();
     let recorder = Recorder::create(root.path(), Arc::clone(&stopping))?;
     let recording = tokio::task::spawn_blocking(move || recorder.record(begun));
@@ -90,6 +91,14 @@ async fn serve_until(server: Server, stop: &mut (impl Future<Output = ()> + Unpi
     serving.await.map_err(io::Error::other)?
 }
 
+struct SetWhenDropped(Arc<AtomicBool>);
+
+impl Drop for SetWhenDropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn tell(address: SocketAddr, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "A recording, ten minutes old and growing, that tells the time every ten seconds:")?;
     writeln!(out)?;
@@ -98,6 +107,11 @@ fn tell(address: SocketAddr, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "  the last 30 s     http://{address}/audio/demo.opus?pos=-30")?;
     writeln!(out, "  the live edge     http://{address}/audio/demo.wav?pos=live")?;
     writeln!(out, "  about it          http://{address}/recordings/demo")?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "The clock, every ten seconds: low beeps are minutes, high ones tens of seconds, a long one counts five."
+    )?;
     writeln!(out)?;
     writeln!(out, "Ctrl-C ends it and removes the recording.")?;
     out.flush()
