@@ -103,9 +103,9 @@ const ENTRY_OVERHEAD: usize = 512;
 /// wait for packets behind it.
 const STEP_PACKETS: u64 = 5;
 
-/// Bytes of sound that are read for a turn, about: a third of a second at 44.1 kHz, some milliseconds of coding. Whatever
+/// Bytes of sound that are read for a turn, about: two thirds of a second at 44.1 kHz, some milliseconds of coding. Whatever
 /// is waiting for its turn has as many in memory.
-const TURN_BYTES: u64 = 64 * 1024;
+const TURN_BYTES: u64 = 128 * 1024;
 
 /// What has been done so far, for tests and for whoever watches the server.
 #[derive(Debug, Default)]
