@@ -106,7 +106,7 @@ pub struct Recording {
     inode: (u64, u64),
     layout: Layout,
     growth_timeout: Duration,
-    /// Held while the file is looked at, which may take as long as a disk takes. Only [`turn`](Self::turn) takes it.
+    /// Held while the file is looked at, which may take as long as a disk takes. Only [`next_turn`](Self::next_turn) takes it.
     looking: Mutex<()>,
     /// Held for moments, by whoever asks.
     seen: Mutex<Seen>,

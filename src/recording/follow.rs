@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::catalogue::Folder;
-use super::file::{Extent, Recording, State};
+use super::file::{Extent, Recording};
 
 /// The shortest time between two looks.
 const TICK: Duration = Duration::from_millis(200);
@@ -144,5 +144,5 @@ async fn notified(waker: Option<&Notify>) {
 /// One look; false if the recording is lost. A sidecar that is broken for a while is no reason to stop.
 async fn look(folder: &Arc<Folder>, recording: &Arc<Recording>) -> bool {
     let looked = blocking(folder, recording, |folder, recording| drop(folder.look_again(recording))).await;
-    looked.is_some() && !matches!(recording.extent().state, State::Lost(_))
+    looked.is_some() && !recording.is_lost()
 }
