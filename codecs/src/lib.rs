@@ -74,25 +74,38 @@ pub use pcm::{PcmSpec, SampleFormat};
 pub const FORMAT_VERSION: u32 = 1;
 
 /// What else the bytes depend on, and differs from build to build: the encoders' arithmetic is that of the
-/// architecture, of the C library (its mathematics) and of the flags that their C is compiled with (`.cargo/config.toml`
-/// has the usual ones).
-pub const BUILD: [&str; 9] = [
+/// architecture, of the C library (its mathematics) and of the flags that their C is compiled with (the usual ones are
+/// in `build-tools`, which `.cargo/config.toml` names).
+pub const BUILD: [&str; 10] = [
     std::env::consts::ARCH,
     std::env::consts::OS,
     if cfg!(target_env = "musl") { "musl" } else { "" },
-    flags(option_env!("CFLAGS")),
-    flags(option_env!("TARGET_CFLAGS")),
-    flags(option_env!("CFLAGS_x86_64_unknown_linux_gnu")),
-    flags(option_env!("CFLAGS_x86_64_unknown_linux_musl")),
-    flags(option_env!("CFLAGS_x86_64_apple_darwin")),
-    flags(option_env!("CFLAGS_x86_64-unknown-linux-gnu")),
+    file_name(given(option_env!("CONFIG_SITE"))),
+    given(option_env!("CFLAGS")),
+    given(option_env!("TARGET_CFLAGS")),
+    given(option_env!("CFLAGS_x86_64_unknown_linux_gnu")),
+    given(option_env!("CFLAGS_x86_64_unknown_linux_musl")),
+    given(option_env!("CFLAGS_x86_64_apple_darwin")),
+    given(option_env!("CFLAGS_x86_64-unknown-linux-gnu")),
 ];
 
-const fn flags(given: Option<&'static str>) -> &'static str {
-    match given {
-        Some(flags) => flags,
+const fn given(variable: Option<&'static str>) -> &'static str {
+    match variable {
+        Some(value) => value,
         None => "",
     }
+}
+
+/// What is behind the last slash: where the sources lie must not make a difference.
+const fn file_name(path: &'static str) -> &'static str {
+    let mut folder = path.as_bytes();
+    while let Some((last, rest)) = folder.split_last() {
+        if *last == b'/' {
+            break;
+        }
+        folder = rest;
+    }
+    path.split_at(folder.len()).1
 }
 
 /// A format with its parameters, for recordings of one kind.
