@@ -37,8 +37,7 @@ pub struct RiffHeader {
     pub spec: PcmSpec,
     /// Where in the file the sound begins, in bytes.
     pub data_offset: u64,
-    /// Bytes of sound by the header, or `None` if it does not say or holds one of the placeholders for that.
-    /// Not to be believed unseen: see [`data_len`].
+    /// Bytes of sound by the header, or `None` if it does not say. Not to be believed unseen: see [`data_len`].
     pub declared: Option<u64>,
     /// How the file's numbers are written: big endian in RIFX only.
     pub endian: Endian,
@@ -164,11 +163,10 @@ fn find_data(bytes: Bytes<'_>) -> Result<Option<RiffHeader>, RiffError> {
     Ok(None)
 }
 
-/// The size of the sound, unless it is what recorders write while they do not know it: 0; all ones, less a
-/// header in some; `0x7ffff000` (SoX), `0x7fffff00` (arecord) or another number near 2 GiB.
+/// The size of the sound by a `data` chunk's own, where that can be one. (Recorders that do not know it yet write 0,
+/// `0x7ffff000` (SoX), `0x7fffff00` (arecord) and others near 2 GiB; but a file may end just there, too.)
 fn declared(size: u64, ds64: Option<u64>) -> Option<u64> {
     match size {
-        0 | 0x7FFF_F000..=0x8000_0000 => None,
         // RF64 has all ones here and the size in `ds64`; before that is filled in it is 0 or all ones.
         0xFFFF_F000.. => ds64.filter(|size| (1..u64::MAX >> 1).contains(size)),
         size => Some(size),
@@ -401,7 +399,7 @@ mod tests {
             (FFMPEG_RF64, "s16le:48000:2", Some(1920)),
             (FFMPEG_RF64_PIPE, "s16le:48000:2", None),
             (SOX_S16, "s16le:44100:1", Some(882)),
-            (SOX_S16_PIPE, "s16le:44100:1", None),
+            (SOX_S16_PIPE, "s16le:44100:1", Some(0x7FFF_F000)),
             (SOX_F32, "f32le:44100:2", Some(3528)),
             (SOX_RIFX, "s16be:44100:1", Some(882)),
             (SOX_RIFX_S24, "s24be:44100:2", Some(0x18_3990)),
@@ -461,6 +459,22 @@ mod tests {
         assert_eq!(data_len_of(&[SOX_RIFX, &sound[..882], b"bext\0\0\0\x02ab"].concat()), 882);
         let chunks = b"cue \0\0\0\0".repeat(MAX_TRAILING_CHUNKS - 1);
         assert_eq!(data_len_of(&[FFMPEG_S16, &sound, &chunks].concat()), 1920);
+    }
+
+    #[test]
+    fn whole_chunks_bear_out_a_size_that_others_put_there_for_want_of_one() {
+        let trailer = b"LIST\x04\0\0\0INFO";
+        let mut empty = FFMPEG_S16.to_vec();
+        empty.splice(FFMPEG_S16.len() - 4.., [0; 4]);
+        assert_eq!(data_len_of(&[&empty[..], trailer].concat()), 0);
+        assert_eq!(data_len_of(&[&empty[..], &[0x80; 12]].concat()), 12);
+
+        let pipe = header(SOX_S16_PIPE);
+        let end = pipe.data_offset + 0x7FFF_F000;
+        let chunk = |at| (at == end).then_some(*b"LIST\x04\0\0\0");
+        assert_eq!(data_len(&pipe, end + 12, chunk), 0x7FFF_F000);
+        assert_eq!(data_len(&pipe, end + 14, chunk), 0x7FFF_F000 + 14);
+        assert_eq!(data_len(&pipe, end - 12, chunk), 0x7FFF_F000 - 12);
     }
 
     #[test]
