@@ -959,6 +959,25 @@ async fn a_wav_without_a_header_is_raw_sound() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn endings_in_capitals_are_recordings_too() {
+    let root = Root::new();
+    let pcm = sound::noise(500, 1, 5);
+    root.write("TAKE1.WAV", [wav_header(1, 1, 22_050, 16, pcm.len() as u32), pcm.clone()].concat());
+    root.write("TAKE2.PCM", &pcm);
+    root.write("TAKE2.toml", "pcm = 's16le:22050:1'");
+    let server = Running::start(&root).await;
+    let list = server.get("/recordings").await.text();
+    for name in ["TAKE1", "TAKE2"] {
+        assert!(list.contains(&format!("\"{name}\"")), "{list}");
+        assert_eq!(
+            sound_of(&server.get(&format!("/audio/{name}.wav")).await),
+            (1, 22_050, 16, pcm.as_slice())
+        );
+    }
+    is_alive(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wav_that_cannot_be_understood_is_a_problem_that_names_what() {
     for (wav, named) in [
         (wav_header(6, 1, 8_000, 8, 0), "0x0006"),

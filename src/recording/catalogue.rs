@@ -19,9 +19,9 @@ use super::shelf::Shelf;
 use super::sidecar::Sidecar;
 use super::{RecordingError, RecordingName};
 
-/// Endings of files that are recordings, in the order in which they are looked for. The last is a file
-/// without an extension.
-const ENDINGS: [&str; 4] = [".pcm", ".raw", ".wav", ""];
+/// Endings of files that are recordings, in the order in which they are looked for: as computers write them, as some
+/// field recorders do, and none.
+const ENDINGS: [&str; 7] = [".pcm", ".raw", ".wav", ".PCM", ".RAW", ".WAV", ""];
 
 /// What a raw recording is if nobody says: what most sound cards and programs record.
 const DEFAULT_PCM: PcmSpec =
@@ -256,7 +256,8 @@ fn layout(
     file: &File,
     pcm: PcmSpec,
 ) -> Result<Layout, RecordingError> {
-    if !file_name.ends_with(".wav") {
+    let extension = Path::new(file_name).extension().unwrap_or_default();
+    if !extension.eq_ignore_ascii_case("wav") {
         return Ok(Layout::Raw(pcm));
     }
     match riff::read(file).map_err(|error| RecordingError::io(name.as_str(), error))? {
@@ -344,7 +345,7 @@ fn names_in(dir: &Dir, prefix: &str, depth: usize, names: &mut Vec<RecordingName
 fn name_of(prefix: &str, file_name: &str) -> Option<RecordingName> {
     let stem = match file_name.rsplit_once('.') {
         None => file_name,
-        Some((stem, "pcm" | "raw" | "wav")) => stem,
+        Some((stem, "pcm" | "raw" | "wav" | "PCM" | "RAW" | "WAV")) => stem,
         Some(_) => return None,
     };
     RecordingName::parse(&format!("{prefix}{stem}")).ok()
