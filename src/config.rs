@@ -314,6 +314,15 @@ pub(crate) fn thread_count(text: &str) -> Result<usize, String> {
 }
 
 fn filter(text: &str) -> Result<String, String> {
+    // A word by itself that is no level would be the name of a module, and anything mistyped would log nothing.
+    let is_level =
+        |part: &str| part.contains('=') || part.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    if let Some(part) = text.split(',').map(str::trim).find(|part| !part.is_empty() && !is_level(part)) {
+        return Err(format!(
+            "`{part}` is not a level (allowed: off, error, warn, info, debug, trace; or MODULE=LEVEL, such as \
+             `tailcast=debug`)"
+        ));
+    }
     match text.parse::<tracing_subscriber::EnvFilter>() {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!("`{text}` is not a filter: {error}")),

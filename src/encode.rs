@@ -256,20 +256,19 @@ fn open(path: &Path) -> std::io::Result<(File, Option<Unfinished>)> {
         Err(_) => (path.to_owned(), Permissions::from_mode(0o666)),
     };
     let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::metadata(folder)?;
     let written = tempfile::Builder::new()
         .prefix(".tailcast-")
         .suffix(".part")
         .permissions(permissions)
         .tempfile_in(folder)
-        .map_err(without_its_path)?;
+        .map_err(|error| without_its_path(&error))?;
     Ok((written.as_file().try_clone()?, Some(Unfinished { written, place })))
 }
 
-/// An error of `tempfile`, which names a file that the user has not given, as the system's own.
-fn without_its_path(error: std::io::Error) -> std::io::Error {
-    let system = error.get_ref().and_then(|named| named.source()).and_then(|source| source.downcast_ref());
-    let code = system.and_then(std::io::Error::raw_os_error);
-    code.map_or(error, std::io::Error::from_raw_os_error)
+/// An error of `tempfile` without the name in it, which is not that of the file that the user has given.
+fn without_its_path(error: &std::io::Error) -> std::io::Error {
+    error.kind().into()
 }
 
 /// A bar, and how many times faster than the sound it goes.

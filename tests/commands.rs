@@ -20,7 +20,7 @@ use tailcast::demo::piece;
 use tempfile::TempDir;
 
 /// Options of `serve`, each with a value that is none.
-const WRONG: [(&str, &str); 8] = [
+const WRONG: [(&str, &str); 9] = [
     ("root", "/there/is/no/such/folder"),
     ("listen", "localhost"),
     ("pcm", "s17le:48000:2"),
@@ -29,6 +29,7 @@ const WRONG: [(&str, &str); 8] = [
     ("threads", "0"),
     ("shutdown-timeout", "-1"),
     ("log", "tailcast=loud"),
+    ("log", "inof"),
 ];
 
 /// The program, with nothing in the environment that it would listen to.
@@ -599,6 +600,8 @@ fn a_wav_says_itself_what_it_is() {
     assert_eq!((format, data.len()), (original, sound.len()));
     assert!(data == sound);
     assert!(encoded(&root, "guitar.wav", "out.mp3", &[]).starts_with(b"ID3"));
+    root.write("GUITAR.WAV", &guitar);
+    assert!(encoded(&root, "GUITAR.WAV", "capital.wav", &[]) == file);
 }
 
 #[test]
