@@ -9,7 +9,8 @@
 //!    encoder, which is first fed a short **preroll** (the sound just before the segment) whose packets are
 //!    thrown away.
 //! 3. So *the bytes of a segment are a pure function of the PCM and the parameters*: not of who asked, in
-//!    which order, on which thread, before a restart or after it, or on which machine.
+//!    which order, on which thread, before a restart or after it, or on which machine of one architecture, given
+//!    the same build ([`BUILD`] says what that depends on).
 //!
 //! Bytes, packets, segments and time are then closed formulas of one another ([`grid::Grid`]), and a total
 //! length is known before anything is coded.
@@ -28,6 +29,11 @@
 //! | [`format`](mod@format) | the choice among them, with what each allows |
 //!
 //! The crate is pure: no files, no sockets, no clock, no threads.
+//!
+//! # Building it
+//!
+//! It takes a C compiler and make. In another workspace copy `build-tools/` and `.cargo/config.toml` of this one there:
+//! they say how LAME and libopus are compiled. Without them cmake is needed, and the bytes are others.
 //!
 //! # Adding a format
 //!
@@ -75,18 +81,26 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// What else the bytes depend on, and differs from build to build: the encoders' arithmetic is that of the
 /// architecture, of the C library (its mathematics) and of the flags that their C is compiled with (the usual ones are
-/// in `build-tools`, which `.cargo/config.toml` names).
-pub const BUILD: [&str; 10] = [
+/// in `build-tools`, which `.cargo/config.toml` names; Rust's target features make flags as well). It tells builds from
+/// a clean folder: cargo does not compile C anew when just its flags are others.
+pub const BUILD: [&str; 17] = [
     std::env::consts::ARCH,
     std::env::consts::OS,
     if cfg!(target_env = "musl") { "musl" } else { "" },
     file_name(given(option_env!("CONFIG_SITE"))),
+    if cfg!(target_feature = "avx") { "avx" } else { "" },
+    if cfg!(target_feature = "avx2") { "avx2" } else { "" },
+    if cfg!(target_feature = "avx512f") { "avx512f" } else { "" },
+    if cfg!(target_feature = "fma") { "fma" } else { "" },
     given(option_env!("CFLAGS")),
+    given(option_env!("HOST_CFLAGS")),
     given(option_env!("TARGET_CFLAGS")),
     given(option_env!("CFLAGS_x86_64_unknown_linux_gnu")),
     given(option_env!("CFLAGS_x86_64_unknown_linux_musl")),
     given(option_env!("CFLAGS_x86_64_apple_darwin")),
     given(option_env!("CFLAGS_x86_64-unknown-linux-gnu")),
+    given(option_env!("CFLAGS_aarch64_unknown_linux_gnu")),
+    given(option_env!("CFLAGS_aarch64_apple_darwin")),
 ];
 
 const fn given(variable: Option<&'static str>) -> &'static str {
