@@ -1071,18 +1071,23 @@ async fn more_recordings_than_files_may_be_open_are_all_listed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_recording_does_not_stay_open() {
-    let root = Root::new();
-    root.finished("show", PCM, &vec![1; SECOND]);
-    let server = Running::start(&root).await;
-    assert_eq!(server.get("/audio/show.wav").await.status, 200);
-    fs::remove_file(root.file("show.pcm")).unwrap();
-    is_problem(&server.get("/audio/show.wav").await, 404, "show");
-    let gone = format!("{} (deleted)", root.path().canonicalize().unwrap().join("show.pcm").display());
-    eventually("the file is closed", || {
-        let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
-        !open.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|path| path.display().to_string() == gone)
-    })
-    .await;
+    for found_out_by in ["/audio/show.wav", "/recordings", "/"] {
+        let root = Root::new();
+        root.finished("show", PCM, &vec![1; SECOND]);
+        let server = Running::start(&root).await;
+        assert_eq!(server.get("/audio/show.wav").await.status, 200);
+        fs::remove_file(root.file("show.pcm")).unwrap();
+        let reply = server.get(found_out_by).await;
+        assert!(reply.status == 404 || !reply.text().contains("show.wav"), "{}", reply.text());
+        let gone = format!("{} (deleted)", root.path().canonicalize().unwrap().join("show.pcm").display());
+        eventually("the file is closed", || {
+            let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+            !open
+                .filter_map(|fd| fs::read_link(fd.path()).ok())
+                .any(|path| path.display().to_string() == gone)
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,6 +110,10 @@ impl Catalogue {
         names_in(&self.folder.dir, "", MAX_DEPTH, &mut names)?;
         names.sort();
         names.dedup();
+        for gone in self.folder.shelf.names().into_iter().filter(|name| names.binary_search(name).is_err()) {
+            // Lets go of it if that is so.
+            let _ = self.still_good(&gone);
+        }
         let told = names.into_iter().filter_map(|name| match self.look_up(&name) {
             Ok(recording) => Some(tell(&name, Ok(&recording))),
             // A link to a folder, a pipe, a file that has gone since.

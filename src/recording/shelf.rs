@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -9,6 +10,8 @@ use super::{Recording, RecordingError, RecordingName};
 
 /// Recordings that are kept open though nobody listens, so that what was coded of them stays of use.
 const KEPT_OPEN: u64 = 256;
+/// How long they are: the file of one that was removed keeps its place on the disk.
+const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// Recordings by their names: all that are in use, and the last ones that were.
 #[derive(Debug)]
@@ -20,13 +23,20 @@ pub(super) struct Shelf {
 impl Shelf {
     pub(super) fn new() -> Self {
         let lru = moka::policy::EvictionPolicy::lru();
-        let kept = moka::sync::Cache::builder().max_capacity(KEPT_OPEN).eviction_policy(lru).build();
+        let kept = moka::sync::Cache::builder().max_capacity(KEPT_OPEN).time_to_idle(KEPT_FOR);
+        let kept = kept.eviction_policy(lru).build();
         Self { kept, in_use: Mutex::default() }
     }
 
     /// The recording that is open under a name.
     pub(super) fn get(&self, name: &RecordingName) -> Option<Arc<Recording>> {
         self.kept.get(name).or_else(|| self.in_use.lock().get(name)?.upgrade())
+    }
+
+    /// The names of those that are kept open.
+    pub(super) fn names(&self) -> Vec<RecordingName> {
+        self.kept.run_pending_tasks();
+        self.kept.iter().map(|(name, _)| RecordingName::clone(&name)).collect()
     }
 
     /// The recording that is open under a name, or else the one that `open` gives, which is called by one at a time
