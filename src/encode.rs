@@ -262,13 +262,9 @@ fn open(path: &Path) -> std::io::Result<(File, Option<Unfinished>)> {
         .suffix(".part")
         .permissions(permissions)
         .tempfile_in(folder)
-        .map_err(|error| without_its_path(&error))?;
+        // Its message has the name of a file that the user has not given.
+        .map_err(|error| std::io::Error::from(error.kind()))?;
     Ok((written.as_file().try_clone()?, Some(Unfinished { written, place })))
-}
-
-/// An error of `tempfile` without the name in it, which is not that of the file that the user has given.
-fn without_its_path(error: &std::io::Error) -> std::io::Error {
-    error.kind().into()
 }
 
 /// A bar, and how many times faster than the sound it goes.

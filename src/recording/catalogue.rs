@@ -347,10 +347,9 @@ fn names_in(dir: &Dir, prefix: &str, depth: usize, names: &mut Vec<RecordingName
 
 /// The recording that a file is, going by its name.
 fn name_of(prefix: &str, file_name: &str) -> Option<RecordingName> {
-    let stem = match file_name.rsplit_once('.') {
-        None => file_name,
-        Some((stem, "pcm" | "raw" | "wav" | "PCM" | "RAW" | "WAV")) => stem,
-        Some(_) => return None,
-    };
+    let (stem, ending) = file_name.split_at(file_name.rfind('.').unwrap_or(file_name.len()));
+    if !ENDINGS.contains(&ending) {
+        return None;
+    }
     RecordingName::parse(&format!("{prefix}{stem}")).ok()
 }

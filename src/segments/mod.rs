@@ -103,7 +103,7 @@ const ENTRY_OVERHEAD: usize = 512;
 /// wait for packets behind it.
 const STEP_PACKETS: u64 = 5;
 
-/// Bytes of sound that are read for a turn, about: two thirds of a second at 44.1 kHz, some milliseconds of coding. Whatever
+/// Bytes of sound that are read for a turn, about: three quarters of a second at 44.1 kHz, some milliseconds of coding. Whatever
 /// is waiting for its turn has as many in memory.
 const TURN_BYTES: u64 = 128 * 1024;
 
