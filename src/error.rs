@@ -96,6 +96,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here", detail)
     }
 
+    /// What it is, and what was wrong this time.
+    pub fn words(&self) -> [&str; 2] {
+        [self.title, &self.detail]
+    }
+
     /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

@@ -10,10 +10,12 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
 use tailcast_codecs::pcm::Endian;
 use tailcast_codecs::{PcmSpec, SampleFormat};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
+use super::changes::{self, Changes, Watch};
 use super::file::{Extent, Layout, Opened, Recording, Turn};
 use super::follow::{self, Notifier};
+use super::index::{Entries, Index};
 use super::riff::{self, Riff};
 use super::shelf::Shelf;
 use super::sidecar::Sidecar;
@@ -21,7 +23,7 @@ use super::{RecordingError, RecordingName};
 
 /// Endings of files that are recordings, in the order in which they are looked for: as computers write them, as some
 /// field recorders do, and none.
-const ENDINGS: [&str; 7] = [".pcm", ".raw", ".wav", ".PCM", ".RAW", ".WAV", ""];
+pub(super) const ENDINGS: [&str; 7] = [".pcm", ".raw", ".wav", ".PCM", ".RAW", ".WAV", ""];
 
 /// What a raw recording is if nobody says: what most sound cards and programs record.
 const DEFAULT_PCM: PcmSpec =
@@ -33,9 +35,6 @@ const REWRITE: Duration = Duration::from_secs(2);
 /// Bytes that a sidecar may have.
 const SIDECAR_MOST: u64 = 64 * 1024;
 
-/// How many folders deep the list of recordings goes.
-const MAX_DEPTH: usize = 16;
-
 /// The folder that recordings are in.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -46,6 +45,8 @@ pub(super) struct Folder {
     growth_timeout: Duration,
     notifier: Notifier,
     shelf: Shelf,
+    pub(super) index: Index,
+    pub(super) changes: Watch,
 }
 
 /// The recordings of a folder.
@@ -63,8 +64,17 @@ impl Catalogue {
         let path = root.canonicalize()?;
         let dir = Dir::open_ambient_dir(&path, ambient_authority())?;
         dir.entries()?;
-        let (notifier, shelf) = (Notifier::new(), Shelf::new());
-        Ok(Self { folder: Arc::new(Folder { dir, path, pcm, growth_timeout, notifier, shelf }) })
+        let folder = Folder {
+            dir,
+            path,
+            pcm,
+            growth_timeout,
+            notifier: Notifier::new(),
+            shelf: Shelf::new(),
+            index: Index::default(),
+            changes: Watch::default(),
+        };
+        Ok(Self { folder: Arc::new(folder) })
     }
 
     /// The recording of a name, just looked at. Blocks.
@@ -72,23 +82,9 @@ impl Catalogue {
     /// # Errors
     /// When there is none, or it cannot be read or understood.
     pub fn find(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
-        match self.still_good(name)? {
+        match self.folder.still_good(name)? {
             Some(known) => Ok(known),
             None => self.folder.shelf.get_or_open(name, || self.folder.open(name)),
-        }
-    }
-
-    /// The recording that is open under a name, if it still is what the folder has.
-    fn still_good(&self, name: &RecordingName) -> Result<Option<Arc<Recording>>, RecordingError> {
-        let Some(known) = self.folder.shelf.get(name) else { return Ok(None) };
-        match self.folder.look_again(&known) {
-            Ok(_) => Ok(Some(known)),
-            // For good; what the name means now is opened anew.
-            Err(_) if known.is_lost() => {
-                self.folder.shelf.forget(&known);
-                Ok(None)
-            }
-            Err(error) => Err(error),
         }
     }
 
@@ -97,46 +93,60 @@ impl Catalogue {
         follow::follow(&self.folder, recording, listener);
     }
 
-    /// What `tell` says of every recording in the folder and those in it, by name, or of why one cannot be had. There
-    /// may be more of them than a process may have files open, so each is let go before the next. Blocks.
+    /// Every recording in the folder and those in it, newest first, with what is known of it or why it cannot be had.
+    /// Blocks.
     ///
     /// # Errors
     /// When the folder itself cannot be read.
-    pub fn list<T>(
-        &self,
-        tell: impl Fn(&RecordingName, Result<&Recording, &RecordingError>) -> T,
-    ) -> io::Result<Vec<T>> {
-        let mut names = Vec::new();
-        names_in(&self.folder.dir, "", MAX_DEPTH, &mut names)?;
-        names.sort();
-        names.dedup();
-        for gone in self.folder.shelf.names().into_iter().filter(|name| names.binary_search(name).is_err()) {
-            // Lets go of it if that is so.
-            let _ = self.still_good(&gone);
-        }
-        let told = names.into_iter().filter_map(|name| match self.look_up(&name) {
-            Ok(recording) => Some(tell(&name, Ok(&recording))),
-            // A link to a folder, a pipe, a file that has gone since.
-            Err(RecordingError::NotFound(_)) => None,
-            Err(error) => Some(tell(&name, Err(&error))),
-        });
-        Ok(told.collect())
+    pub fn list(&self) -> io::Result<Entries> {
+        self.folder.index.look(&self.folder)
     }
 
-    /// As [`find`](Self::find), but a recording that nobody has asked for is not kept open without need.
-    fn look_up(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
-        if let Some(known) = self.still_good(name)? {
-            return Ok(known);
-        }
-        let recording = self.folder.open(name)?;
-        if recording.is_ahead_of_time() {
-            return self.folder.shelf.get_or_open(name, || Ok(recording));
-        }
-        Ok(Arc::new(recording))
+    /// Tells of what changes in the list, for as long as what is returned lives.
+    pub fn watch_list(&self) -> broadcast::Receiver<Arc<Changes>> {
+        changes::watch(&self.folder)
     }
 }
 
 impl Folder {
+    /// The recording that is open under a name, if it still is what the folder has.
+    fn still_good(&self, name: &RecordingName) -> Result<Option<Arc<Recording>>, RecordingError> {
+        let Some(known) = self.shelf.get(name) else { return Ok(None) };
+        match self.look_again(&known) {
+            Ok(_) => Ok(Some(known)),
+            // For good; what the name means now is opened anew.
+            Err(_) if known.is_lost() => {
+                self.shelf.forget(&known);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// As [`Catalogue::find`], but a recording that nobody has asked for is not kept open without need.
+    pub(super) fn look_up(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
+        if let Some(known) = self.still_good(name)? {
+            return Ok(known);
+        }
+        let recording = self.open(name)?;
+        if recording.is_ahead_of_time() {
+            return self.shelf.get_or_open(name, || Ok(recording));
+        }
+        Ok(Arc::new(recording))
+    }
+
+    /// Lets go of recordings that are gone and that nobody listens to.
+    pub(super) fn let_go_of_all_but(&self, is_there: impl Fn(&RecordingName) -> bool) {
+        for gone in self.shelf.names().into_iter().filter(|name| !is_there(name)) {
+            // Lets go of it if that is so.
+            let _ = self.still_good(&gone);
+        }
+    }
+
+    pub(super) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
     pub(super) fn notifier(&self) -> &Notifier {
         &self.notifier
     }
@@ -319,37 +329,4 @@ fn is_absent(error: &io::Error) -> bool {
 /// Whether an error means that there is no file of that name, or cannot be one since it would be too long.
 fn is_not_there(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename)
-}
-
-/// Collects the names of the recordings in a folder. Folders behind symbolic links are left out: they might
-/// lead in circles.
-fn names_in(dir: &Dir, prefix: &str, depth: usize, names: &mut Vec<RecordingName>) -> io::Result<()> {
-    for entry in dir.entries()? {
-        let entry = entry?;
-        let Ok(file_name) = entry.file_name().into_string() else { continue };
-        // No name of a recording begins with a dot, nor does a folder's in one.
-        if file_name.starts_with('.') {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            if depth > 0
-                && let Ok(inner) = entry.open_dir()
-            {
-                // One folder that cannot be read hides none of the others.
-                let _ = names_in(&inner, &format!("{prefix}{file_name}/"), depth - 1, names);
-            }
-            continue;
-        }
-        names.extend(name_of(prefix, &file_name));
-    }
-    Ok(())
-}
-
-/// The recording that a file is, going by its name.
-fn name_of(prefix: &str, file_name: &str) -> Option<RecordingName> {
-    let (stem, ending) = file_name.split_at(file_name.rfind('.').unwrap_or(file_name.len()));
-    if !ENDINGS.contains(&ending) {
-        return None;
-    }
-    RecordingName::parse(&format!("{prefix}{stem}")).ok()
 }

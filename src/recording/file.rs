@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::riff::{self, Riff, RiffHeader};
 use super::sidecar::Sidecar;
 use super::{RecordingError, RecordingName};
+use crate::time::seconds;
 
 /// Whether more is to come.
 #[derive(Debug, Clone)]
@@ -44,6 +45,45 @@ impl Extent {
     /// Whether more is to come.
     pub fn is_growing(&self) -> bool {
         matches!(self.state, State::Growing)
+    }
+
+    /// Whether `other` is no news.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let same_state = match (&self.state, &other.state) {
+            (State::Growing, State::Growing) => true,
+            (State::Ended { declared: a }, State::Ended { declared: b }) => a == b,
+            _ => false,
+        };
+        self.frames == other.frames && same_state
+    }
+}
+
+/// What is known of a recording, apart from its being open.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Its name.
+    pub name: RecordingName,
+    /// What its bytes are.
+    pub spec: PcmSpec,
+    /// How far it goes.
+    pub extent: Extent,
+    /// What its sidecar says.
+    pub sidecar: Sidecar,
+    /// When it was last written to, by the file's own time.
+    pub modified: Option<SystemTime>,
+}
+
+impl Status {
+    /// Seconds that it lasts so far.
+    pub fn duration(&self) -> f64 {
+        seconds(self.extent.frames, self.spec.rate)
+    }
+
+    /// When it began, in milliseconds since 1970, if it was last `written` to then.
+    pub(super) fn began(&self, written: i64) -> i64 {
+        let rate = u64::from(self.spec.rate);
+        let long = i64::try_from(scale(self.extent.frames, 1000, rate)).unwrap_or(i64::MAX);
+        self.sidecar.began().unwrap_or_else(|| written.saturating_sub(long))
     }
 }
 
@@ -84,6 +124,8 @@ struct Seen {
     since: Instant,
     /// How long it had stood still by then.
     still: Duration,
+    /// When it was last written to, by its own time.
+    modified: Option<SystemTime>,
     sidecar: Sidecar,
     /// Bytes of the sound at places all over it.
     witnesses: Arc<[Witness]>,
@@ -165,6 +207,7 @@ impl Recording {
             vouched: now,
             since: now,
             still: age(&metadata),
+            modified: metadata.modified().ok(),
             sidecar: sidecar.clone(),
             witnesses: Arc::default(),
         };
@@ -204,6 +247,15 @@ impl Recording {
     /// What its sidecar says.
     pub fn sidecar(&self) -> Sidecar {
         self.seen.lock().sidecar.clone()
+    }
+
+    /// What is known of it.
+    pub fn status(&self) -> Status {
+        let (sidecar, modified) = {
+            let seen = self.seen.lock();
+            (seen.sidecar.clone(), seen.modified)
+        };
+        Status { name: self.name.clone(), spec: self.spec(), extent: self.extent(), sidecar, modified }
     }
 
     /// How long it may stand still before it counts as ended.
@@ -315,6 +367,7 @@ impl Recording {
         let data = self.data_bytes(bytes)?;
         self.check(&seen.witnesses)?;
         seen.witnesses = self.witnesses(data)?;
+        seen.modified = metadata.modified().ok();
         seen.looked = turn.begun;
         if let Some(sidecar) = sidecar {
             (seen.sidecar, seen.vouched) = (sidecar, turn.begun);
@@ -463,14 +516,8 @@ fn age(metadata: &std::fs::Metadata) -> Duration {
 }
 
 fn replace_if_new(last: &mut Extent, now: &Extent) -> bool {
-    let same_state = match (&last.state, &now.state) {
-        // Whoever read in the meantime may have found it lost, which it stays.
-        (State::Lost(_), _) => return false,
-        (State::Growing, State::Growing) => true,
-        (State::Ended { declared: a }, State::Ended { declared: b }) => a == b,
-        _ => false,
-    };
-    let new = last.frames != now.frames || !same_state;
+    // Whoever read in the meantime may have found it lost, which it stays.
+    let new = !matches!(last.state, State::Lost(_)) && !last.is_same(now);
     if new {
         *last = now.clone();
     }

@@ -2,24 +2,30 @@
 //!
 //! | module | what is there |
 //! |---|---|
-//! | [`catalogue`] | names -> recordings; what is in the folder |
+//! | [`catalogue`] | names -> recordings |
 //! | [`file`](mod@file) | one opened recording: its format, its frames, whether it grows, and that it still is itself |
 //! | `shelf` | the recordings that are open |
+//! | [`index`] | what is in the folder, newest first |
+//! | `changes` | notices what changes in that while somebody watches it |
 //! | [`follow`] | notices growth while somebody listens |
 //! | [`riff`] | the header of a WAV file that may still be being written |
 //! | [`sidecar`] | `show.toml` beside `show.pcm` |
 //! | [`name`] | which names a recording may have |
 
 pub mod catalogue;
+mod changes;
 pub mod file;
 pub mod follow;
+pub mod index;
 pub mod name;
 pub mod riff;
 mod shelf;
 pub mod sidecar;
 
 pub use catalogue::Catalogue;
-pub use file::{Extent, Recording, State};
+pub use changes::Changes;
+pub use file::{Extent, Recording, State, Status};
+pub use index::{Entries, Entry};
 pub use name::RecordingName;
 
 use std::io;

@@ -47,6 +47,13 @@ impl Sidecar {
     }
 }
 
+impl Sidecar {
+    /// When frame 0 was recorded, in milliseconds since 1970.
+    pub fn began(&self) -> Option<i64> {
+        Some(self.started.as_deref()?.parse::<jiff::Timestamp>().ok()?.as_millisecond())
+    }
+}
+
 fn timestamp(started: Started) -> Result<String, String> {
     let text = match started {
         Started::Date(date) => date.to_string(),

@@ -3,15 +3,20 @@
 //! | path | file |
 //! |---|---|
 //! | `/audio/{name}` | [`audio`] |
-//! | `/recordings`, `/recordings/{name}` | [`recordings`] |
+//! | `/recordings` | [`list`] |
+//! | `/recordings/{name}` | [`recordings`] |
+//! | `/events`, `/recordings/{name}/events` | [`events`] |
 //! | `/`, `/healthz` | [`page`] |
 //!
-//! [`query`] has the parameters that the first two understand alike.
+//! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording anywhere.
 
 pub mod audio;
+pub mod events;
+pub mod list;
 pub mod page;
 pub mod query;
 pub mod recordings;
+pub mod summary;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,13 +58,6 @@ impl App {
     }
 }
 
-/// A part of a path as it stands in a URL.
-fn escape(part: &str) -> String {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    utf8_percent_encode(part, PLAIN).to_string()
-}
-
 /// Runs what reads files where it may take its time.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RecordingError> {
     tokio::task::spawn_blocking(work)
@@ -67,13 +65,21 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         .map_err(|error| RecordingError::io("", std::io::Error::other(error.to_string())))
 }
 
+/// What is true now may not be in a second.
+fn fresh(response: impl IntoResponse) -> Response {
+    let mut response = response.into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// All endpoints.
 pub fn router(app: App) -> Router {
     let panics = Arc::clone(&app.panics);
     Router::new()
         .route("/", read_only(page::index))
+        .route("/events", read_only(events::of_list))
         .route("/healthz", read_only(page::healthz))
-        .route("/recordings", read_only(recordings::list))
+        .route("/recordings", read_only(list::list))
         .route("/recordings/{*name}", read_only(recordings::show))
         .route("/audio/{*name}", read_only(audio::audio))
         .fallback(no_such_path)

@@ -7,11 +7,10 @@ use maud::{DOCTYPE, Markup, html};
 use tailcast_codecs::PcmSpec;
 use tailcast_codecs::format::Format;
 
-use super::recordings::audio_path;
+use super::summary::audio_path;
 use super::{App, blocking};
 use crate::error::Problem;
-use crate::recording::{Recording, RecordingError, RecordingName};
-use crate::time::seconds;
+use crate::recording::{Entry, Status};
 
 /// Nothing but what is in the page itself and sound from here.
 const POLICY: &str = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors *";
@@ -43,7 +42,7 @@ pub async fn healthz(State(app): State<App>) -> Response {
 /// The list of recordings, by name.
 pub async fn index(State(app): State<App>) -> Result<Response, Problem> {
     let catalogue = app.catalogue.clone();
-    let entries = blocking(move || catalogue.list(entry)).await?.map_err(Problem::internal)?;
+    let entries = blocking(move || catalogue.list()).await?.map_err(Problem::internal)?;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -58,7 +57,7 @@ pub async fn index(State(app): State<App>) -> Result<Response, Problem> {
                 h1 { "Recordings" }
                 main {
                     @if entries.is_empty() { p { "There are none yet." } }
-                    @for entry in entries { (entry) }
+                    @for entry in entries.iter() { (article(entry)) }
                 }
             }
         }
@@ -71,32 +70,32 @@ pub async fn index(State(app): State<App>) -> Result<Response, Problem> {
     Ok(response)
 }
 
-fn entry(name: &RecordingName, found: Result<&Recording, &RecordingError>) -> Markup {
-    match found {
-        Ok(recording) => player(recording),
-        Err(error) => html! { article { h2 { (name) } p.error { (error) } } },
+fn article(entry: &Entry) -> Markup {
+    match &entry.told {
+        Ok(status) => player(status),
+        Err(error) => html! { article { h2 { (entry.name) } p.error { (error) } } },
     }
 }
 
-fn player(recording: &Recording) -> Markup {
-    let (extent, sidecar) = (recording.extent(), recording.sidecar());
-    let title = sidecar.title.unwrap_or_else(|| recording.name().to_string());
-    let length = clock(seconds(extent.frames, recording.spec().rate));
+fn player(status: &Status) -> Markup {
+    let Status { name, extent, sidecar, .. } = status;
+    let title = sidecar.title.clone().unwrap_or_else(|| name.to_string());
+    let length = clock(status.duration());
     html! {
         article {
             h2 { (title) @if extent.is_growing() { " " span.live { "live" } } }
             p {
                 (length) @if extent.is_growing() { " so far" }
                 @if let Some(started) = &sidecar.started { " · started " time datetime=(started) { (readable(started)) } }
-                " · " (sound(recording.spec()))
+                " · " (sound(status.spec))
             }
-            audio controls preload="none" src=(audio_path(recording.name(), Format::Mp3)) aria-label=(title) {}
+            audio controls preload="none" src=(audio_path(name, Format::Mp3)) aria-label=(title) {}
             p {
                 @for (format, title) in [(Format::Mp3, "MP3"), (Format::Opus, "Opus"), (Format::Wav, "WAV")] {
-                    a href=(audio_path(recording.name(), format)) { (title) } " "
+                    a href=(audio_path(name, format)) { (title) } " "
                 }
                 @if extent.is_growing() {
-                    a href={ (audio_path(recording.name(), Format::Mp3)) "?pos=live" } { "from now on" }
+                    a href={ (audio_path(name, Format::Mp3)) "?pos=live" } { "from now on" }
                 }
             }
         }

@@ -83,7 +83,14 @@ impl RenditionQuery {
     }
 }
 
-fn whole_number<T: std::str::FromStr>(name: &'static str, text: Option<&str>) -> Result<Option<T>, Problem> {
+/// A parameter that is a whole number, if it is there.
+///
+/// # Errors
+/// When it is something else.
+pub fn whole_number<T: std::str::FromStr>(
+    name: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let quoted: String = text.chars().take(60).collect();
     text.parse().map(Some).map_err(|_| Problem::parameter(name, format!("`{quoted}` is not a whole number")))

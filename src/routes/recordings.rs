@@ -1,4 +1,4 @@
-//! `GET /recordings` and `/recordings/{name}`: what there is, how far it goes, and where in it a byte is.
+//! `GET /recordings/{name}`: how far a recording goes, what it is in each format, and where in it a byte is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,61 +6,17 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, header};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tailcast_codecs::format::{Format, Parameters};
 
 use super::query::{self, RenditionQuery};
-use super::{App, blocking};
+use super::summary::Summary;
+use super::{App, blocking, events, fresh};
 use crate::error::Problem;
-use crate::recording::{Recording, RecordingError, RecordingName, State as RecordingState};
+use crate::recording::{Recording, RecordingError};
 use crate::rendition::{Rendition, Shape};
 use crate::time::{Position, frames_in, seconds};
-
-/// A recording, as it is told to clients.
-#[derive(Debug, Serialize)]
-pub struct Summary {
-    name: String,
-    /// `growing` or `finished`.
-    state: &'static str,
-    /// How a finished one is known to be: `declared` by its sidecar, or `inferred` from standing still.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end: Option<&'static str>,
-    /// Seconds.
-    duration: f64,
-    /// The last whole frame's end, in seconds; only while growing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    live_edge: Option<f64>,
-    frames: u64,
-    pcm: Pcm,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    started: Option<String>,
-    audio: BTreeMap<&'static str, String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Pcm {
-    format: String,
-    rate: u32,
-    channels: u16,
-}
-
-/// A recording that is there and cannot be had.
-#[derive(Debug, Serialize)]
-struct Unusable {
-    name: String,
-    error: String,
-}
-
-#[derive(Debug, Serialize)]
-struct List {
-    recordings: Vec<Summary>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    unusable: Vec<Unusable>,
-}
 
 /// The shape of a recording in one format (`docs/http.md` explains each).
 #[derive(Debug, Serialize)]
@@ -121,25 +77,7 @@ pub struct PlaceQuery {
     time: Option<String>,
 }
 
-/// Every recording.
-pub async fn list(State(app): State<App>) -> Result<Response, Problem> {
-    let catalogue = app.catalogue.clone();
-    let tell = |name: &RecordingName, found: Result<&Recording, &RecordingError>| match found {
-        Ok(recording) => Ok(Summary::of(recording)),
-        Err(error) => Err(Unusable { name: name.to_string(), error: error.to_string() }),
-    };
-    let found = blocking(move || catalogue.list(tell)).await?.map_err(Problem::internal)?;
-    let mut list = List { recordings: Vec::new(), unusable: Vec::new() };
-    for found in found {
-        match found {
-            Ok(recording) => list.recordings.push(recording),
-            Err(unusable) => list.unusable.push(unusable),
-        }
-    }
-    Ok(fresh(Json(list)))
-}
-
-/// One recording; with `byte` or `time`, a place in one rendition of it.
+/// One recording; with `byte` or `time`, a place in one rendition of it; or its events.
 pub async fn show(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
@@ -148,6 +86,9 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let Path(name) = path.map_err(|rejection| Problem::path(rejection.body_text()))?;
     let (place, rendition) = (query::checked(place)?, query::checked(rendition)?);
+    if let Some(recording) = watched(&app, &name).await? {
+        return Ok(events::of_recording(app, recording));
+    }
     let recording = app.find(&name).await?;
     if place.byte.is_none() && place.time.is_none() {
         return Ok(fresh(Json(blocking(move || Details::of(&recording)).await??)));
@@ -160,6 +101,16 @@ pub async fn show(
     })?;
     let rendition = blocking(move || rendition.rendition(recording, format)).await??;
     Ok(fresh(Json(place_in(&rendition, format, &place)?)))
+}
+
+/// The recording whose events are asked for, if they are. (`show/events` may be the name of a recording, too.)
+async fn watched(app: &App, name: &str) -> Result<Option<Arc<Recording>>, Problem> {
+    let Some(stem) = name.strip_suffix("/events") else { return Ok(None) };
+    match app.find(stem).await {
+        Ok(recording) => Ok(Some(recording)),
+        Err(RecordingError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn place_in(rendition: &Rendition, format: Format, query: &PlaceQuery) -> Result<Place, Problem> {
@@ -193,43 +144,6 @@ fn place_in(rendition: &Rendition, format: Format, query: &PlaceQuery) -> Result
     }
 }
 
-/// What is true now may not be in a second.
-fn fresh(response: impl IntoResponse) -> Response {
-    let mut response = response.into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-impl Summary {
-    /// What is known of a recording.
-    pub fn of(recording: &Recording) -> Self {
-        let (extent, spec, sidecar) = (recording.extent(), recording.spec(), recording.sidecar());
-        let duration = seconds(extent.frames, spec.rate);
-        let (state, end) = match extent.state {
-            RecordingState::Growing => ("growing", None),
-            RecordingState::Ended { declared: true } => ("finished", Some("declared")),
-            RecordingState::Ended { declared: false } | RecordingState::Lost(_) => {
-                ("finished", Some("inferred"))
-            }
-        };
-        Self {
-            state,
-            end,
-            duration,
-            live_edge: extent.is_growing().then_some(duration),
-            frames: extent.frames,
-            pcm: Pcm { format: spec.format.to_string(), rate: spec.rate, channels: spec.channels },
-            title: sidecar.title,
-            started: sidecar.started,
-            audio: Format::ALL
-                .iter()
-                .map(|format| (format.name(), audio_path(recording.name(), *format)))
-                .collect(),
-            name: recording.name().to_string(),
-        }
-    }
-}
-
 impl Details {
     fn of(recording: &Arc<Recording>) -> Result<Self, Problem> {
         let mut formats = BTreeMap::new();
@@ -238,7 +152,7 @@ impl Details {
             let rendition = Rendition::new(Arc::clone(recording), codec, 0, None);
             formats.insert(format.name(), GridDescription::of(&rendition, format));
         }
-        Ok(Self { summary: Summary::of(recording), formats })
+        Ok(Self { summary: Summary::of(&recording.status()), formats })
     }
 }
 
@@ -268,10 +182,4 @@ impl GridDescription {
             bitrates: format.bitrates(rendition.recording().spec()),
         }
     }
-}
-
-/// The path at which a recording is heard.
-pub fn audio_path(name: &RecordingName, format: Format) -> String {
-    let escaped: Vec<String> = name.as_str().split('/').map(super::escape).collect();
-    format!("/audio/{}.{}", escaped.join("/"), format.name())
 }

@@ -1,0 +1,103 @@
+//! Notices what changes in the list of recordings while somebody watches it, once for all who do.
+//!
+//! The folder is looked through, rather than its notifications collected: it has to be anyway where there are none (network
+//! file systems), and to see a recording end by standing still; and what has not changed is not opened for it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, sleep};
+
+use super::RecordingName;
+use super::catalogue::Folder;
+use super::index::{Entries, Entry};
+
+/// The shortest time between two looks.
+const TICK: Duration = Duration::from_secs(1);
+/// Looks take this part of one thread's time at most, however large the folder.
+const SHARE: u32 = 20;
+/// Changes that somebody who is slow to take them may be behind.
+const BACKLOG: usize = 16;
+
+/// What has changed since the last look.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// Entries that are new or no longer the same.
+    pub changed: Vec<Arc<Entry>>,
+    /// Names that are in the list no longer.
+    pub gone: Vec<RecordingName>,
+    /// How many are in the list now.
+    pub total: usize,
+}
+
+/// The one who watches, if anybody wants to know.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    teller: Mutex<Option<broadcast::Sender<Arc<Changes>>>>,
+}
+
+/// Has the folder watched for as long as a receiver lives, which is told of what is no longer as it was last found.
+pub(super) fn watch(folder: &Arc<Folder>) -> broadcast::Receiver<Arc<Changes>> {
+    let mut teller = folder.changes.teller.lock();
+    if let Some(teller) = &*teller {
+        return teller.subscribe();
+    }
+    let (sender, receiver) = broadcast::channel(BACKLOG);
+    *teller = Some(sender.clone());
+    // Now, rather than by a look of its own: whoever watches may have asked for the list by then.
+    let known = folder.index.known();
+    tokio::spawn(run(Arc::clone(folder), sender, known));
+    receiver
+}
+
+async fn run(folder: Arc<Folder>, teller: broadcast::Sender<Arc<Changes>>, mut last: Entries) {
+    let mut cost = Duration::ZERO;
+    loop {
+        sleep(TICK.max(cost * SHARE)).await;
+        if is_unwatched(&folder, &teller) {
+            return;
+        }
+        let begun = Instant::now();
+        let Some(now) = look(&folder).await else { continue };
+        cost = begun.elapsed();
+        let changes = changes(&last, &now);
+        if !changes.changed.is_empty() || !changes.gone.is_empty() {
+            // Nobody left to tell is seen above.
+            let _ = teller.send(Arc::new(changes));
+        }
+        last = now;
+    }
+}
+
+/// Whether nobody watches any more; whoever comes then has somebody else set to it.
+fn is_unwatched(folder: &Folder, teller: &broadcast::Sender<Arc<Changes>>) -> bool {
+    let mut current = folder.changes.teller.lock();
+    let unwatched = teller.receiver_count() == 0;
+    if unwatched {
+        *current = None;
+    }
+    unwatched
+}
+
+/// The list; `None` when the folder cannot be read just now.
+async fn look(folder: &Arc<Folder>) -> Option<Entries> {
+    let folder = Arc::clone(folder);
+    tokio::task::spawn_blocking(move || folder.index.look(&folder)).await.ok()?.ok()
+}
+
+fn changes(before: &Entries, now: &Entries) -> Changes {
+    let mut known: HashMap<&RecordingName, &Arc<Entry>> =
+        before.iter().map(|entry| (&entry.name, entry)).collect();
+    let mut changed = Vec::new();
+    for entry in now.iter() {
+        let known = known.remove(&entry.name);
+        if known.is_none_or(|known| !Arc::ptr_eq(known, entry) && !known.tells_the_same(entry)) {
+            changed.push(Arc::clone(entry));
+        }
+    }
+    let gone = known.into_keys().cloned().collect();
+    Changes { changed, gone, total: now.len() }
+}

@@ -1,0 +1,139 @@
+//! `GET /events` and `/recordings/{name}/events`: what changes, as it does (Server-Sent Events), so that pages do not ask.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::{Stream, stream};
+use http::{HeaderValue, header};
+use serde::Serialize;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::summary::{Summary, Unusable, of_entries};
+use super::{App, blocking};
+use crate::error::Problem;
+use crate::recording::{Changes, Extent, Recording, State as RecordingState};
+
+/// The shortest time between two events of one recording.
+const TICK: Duration = Duration::from_millis(200);
+/// How often a connection on which nothing happens is shown to be alive, so that proxies and clients keep it.
+const BEAT: Duration = Duration::from_secs(15);
+/// How soon a client is to come again that has lost its connection.
+const RETRY: Duration = Duration::from_secs(2);
+/// Changes that are told one by one; when there are more, the list is as soon fetched anew.
+const MOST_CHANGES: usize = 200;
+
+/// What changed in the list.
+#[derive(Debug, Serialize)]
+struct ListChanges {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recordings: Vec<Summary>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unusable: Vec<Unusable>,
+    /// Names that are no longer there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gone: Vec<String>,
+    total: usize,
+}
+
+/// Changes in the list of recordings.
+pub async fn of_list(State(app): State<App>) -> Result<Response, Problem> {
+    let catalogue = app.catalogue.clone();
+    // What has changed since then is news: a client asks for the list when it sees this answer begin.
+    blocking(move || catalogue.list()).await?.map_err(Problem::internal)?;
+    let changes = app.catalogue.watch_list();
+    let events = told(stream::unfold((changes, app.stop), async |(mut changes, mut stop)| {
+        let event = next_of_list(&mut changes, &mut stop).await?;
+        Some((Ok(event), (changes, stop)))
+    }));
+    Ok(events)
+}
+
+async fn next_of_list(
+    changes: &mut broadcast::Receiver<Arc<Changes>>,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<Event> {
+    let received = tokio::select! {
+        received = changes.recv() => received,
+        _ = stop.wait_for(|stop| *stop) => return None,
+    };
+    match received {
+        Ok(changes) if changes.changed.len() <= MOST_CHANGES => {
+            Some(event("changes", &list_changes(&changes)))
+        }
+        Ok(_) | Err(RecvError::Lagged(_)) => Some(Event::default().event("reload").data("{}")),
+        Err(RecvError::Closed) => None,
+    }
+}
+
+fn list_changes(changes: &Changes) -> ListChanges {
+    let (recordings, unusable) = of_entries(changes.changed.iter().map(AsRef::as_ref));
+    let gone = changes.gone.iter().map(ToString::to_string).collect();
+    ListChanges { recordings, unusable, gone, total: changes.total }
+}
+
+/// What becomes of one recording, first how it is.
+pub fn of_recording(app: App, recording: Arc<Recording>) -> Response {
+    let extent = recording.subscribe();
+    app.catalogue.follow(&recording, &extent);
+    let watching = Watching { recording, extent, stop: app.stop, told: None };
+    told(stream::unfold(Some(watching), async |watching| watching?.next().await))
+}
+
+/// Somebody to whom a recording's changes are told.
+struct Watching {
+    recording: Arc<Recording>,
+    extent: watch::Receiver<Extent>,
+    stop: watch::Receiver<bool>,
+    /// When they were last.
+    told: Option<Instant>,
+}
+
+impl Watching {
+    /// The next event, and what follows it.
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Option<Self>)> {
+        if let Some(told) = self.told {
+            self.wait(told + TICK).await?;
+        }
+        let begun = self.told.is_none();
+        self.told = Some(Instant::now());
+        let state = self.extent.borrow_and_update().state.clone();
+        let (event, next) = match state {
+            RecordingState::Lost(error) => (event("lost", &Problem::from(error)), None),
+            _ => (event("status", &Summary::of(&self.recording.status())), Some(self)),
+        };
+        Some((Ok(if begun { event.retry(RETRY) } else { event }), next))
+    }
+
+    /// Waits for news, and until they are due; `None` when the server stops.
+    async fn wait(&mut self, due: Instant) -> Option<()> {
+        let news = async {
+            let _ = self.extent.changed().await;
+            sleep_until(due).await;
+        };
+        tokio::select! {
+            () = news => Some(()),
+            _ = self.stop.wait_for(|stop| *stop) => None,
+        }
+    }
+}
+
+/// A named event with its data as JSON.
+fn event(name: &str, data: &impl Serialize) -> Event {
+    Event::default().event(name).data(serde_json::to_string(data).unwrap_or_default())
+}
+
+/// An answer that goes on for as long as its events do.
+fn told(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(BEAT)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx collects answers otherwise.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}

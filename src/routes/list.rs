@@ -1,0 +1,155 @@
+//! `GET /recordings`: what there is, newest first, a page at a time.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::query;
+use super::summary::{Summary, Unusable, of_entries};
+use super::{App, blocking, fresh};
+use crate::error::Problem;
+use crate::recording::{Entries, Entry, RecordingName};
+
+/// Entries of a page, unless `limit` says otherwise.
+const LIMIT: usize = 100;
+/// The most that it may say.
+const MAX_LIMIT: usize = 1000;
+
+#[derive(Debug, Serialize)]
+struct List {
+    recordings: Vec<Summary>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unusable: Vec<Unusable>,
+    /// How many match, on all pages.
+    total: usize,
+    /// What `after` is on the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// What may stand behind the `?` of the list.
+#[derive(Debug, Default, Deserialize)]
+pub struct ListQuery {
+    after: Option<String>,
+    limit: Option<String>,
+    /// Words that are searched for.
+    pub q: Option<String>,
+}
+
+/// A page of the recordings.
+pub async fn list(
+    State(app): State<App>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let page = find(&app, &query::checked(query)?).await?;
+    let (recordings, unusable) = of_entries(page.entries());
+    Ok(fresh(Json(List { recordings, unusable, total: page.total, next: page.next })))
+}
+
+/// The page that a query asks for.
+///
+/// # Errors
+/// When a parameter is not one, or the folder cannot be read.
+pub async fn find(app: &App, query: &ListQuery) -> Result<Page, Problem> {
+    let selection = Selection::of(query)?;
+    let catalogue = app.catalogue.clone();
+    let entries = blocking(move || catalogue.list()).await?.map_err(Problem::internal)?;
+    Ok(selection.page(&entries))
+}
+
+/// Which part of the list is asked for.
+struct Selection {
+    words: Vec<String>,
+    after: Option<Cursor>,
+    limit: usize,
+}
+
+/// A part of the list.
+pub struct Page {
+    list: Entries,
+    picked: Vec<usize>,
+    /// How many entries match, on all pages.
+    pub total: usize,
+    /// What `after` is on the next page, if there is one.
+    pub next: Option<String>,
+}
+
+impl Page {
+    /// Its entries, newest first.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.picked.iter().filter_map(|place| self.list.get(*place)).map(AsRef::as_ref)
+    }
+}
+
+impl Selection {
+    fn of(query: &ListQuery) -> Result<Self, Problem> {
+        let limit = query::whole_number("limit", query.limit.as_deref())?.unwrap_or(LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(Problem::parameter("limit", format!("`{limit}` is not from 1 to {MAX_LIMIT}")));
+        }
+        let after = query.after.as_deref().map(str::parse).transpose()?;
+        let text = query.q.as_deref().unwrap_or_default().to_lowercase();
+        Ok(Self { words: text.split_whitespace().map(str::to_owned).collect(), after, limit })
+    }
+
+    fn page(&self, list: &Entries) -> Page {
+        let matching: Vec<usize> = list
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| self.matches(entry))
+            .map(|(place, _)| place)
+            .collect();
+        let is_behind = |place: &usize| match (&self.after, list.get(*place)) {
+            (Some(cursor), Some(entry)) => entry.is_behind(cursor.began, &cursor.name),
+            _ => true,
+        };
+        let mut behind = matching.iter().copied().filter(is_behind);
+        let picked: Vec<usize> = behind.by_ref().take(self.limit).collect();
+        let more = behind.next().is_some();
+        let last = picked.last().and_then(|place| list.get(*place)).filter(|_| more);
+        let next = last.map(|last| Cursor { began: last.began, name: last.name.clone() }.to_string());
+        Page { list: Entries::clone(list), picked, total: matching.len(), next }
+    }
+
+    /// Whether every word is in the name or the title.
+    fn matches(&self, entry: &Entry) -> bool {
+        if self.words.is_empty() {
+            return true;
+        }
+        let title = entry.told.as_ref().ok().and_then(|status| status.sidecar.title.as_deref());
+        let text = format!("{}\n{}", entry.name, title.unwrap_or_default()).to_lowercase();
+        self.words.iter().all(|word| text.contains(word))
+    }
+}
+
+/// The last entry of a page, which says where the next one begins even when the entry has gone since.
+struct Cursor {
+    began: i64,
+    name: RecordingName,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.began, self.name)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let parse = || {
+            let (began, name) = text.split_once(':')?;
+            Some(Self { began: began.parse().ok()?, name: RecordingName::parse(name).ok()? })
+        };
+        let quoted: String = text.chars().take(60).collect();
+        parse().ok_or_else(|| {
+            Problem::parameter("after", format!("`{quoted}` is not what `next` said on a page before"))
+        })
+    }
+}

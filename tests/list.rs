@@ -1,0 +1,172 @@
+//! The list of recordings: its order, its pages, its search, and that it opens nothing twice.
+
+mod support;
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+use support::{Root, Running};
+
+const PCM: &str = "s16le:8000:1";
+
+fn names(list: &Value) -> Vec<String> {
+    let recordings = list["recordings"].as_array().unwrap();
+    recordings.iter().map(|recording| recording["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A recording that has ended, with a title and a start.
+fn write(root: &Root, name: &str, title: &str, started: &str) {
+    root.write(
+        &format!("{name}.toml"),
+        format!("pcm = '{PCM}'\ntitle = '{title}'\nstarted = '{started}'\nended = true\n"),
+    );
+    root.write(&format!("{name}.pcm"), [0; 16]);
+}
+
+async fn list(server: &Running, query: &str) -> Value {
+    let reply = server.get(&format!("/recordings{query}")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()
+}
+
+/// All pages of a query, joined.
+async fn all_pages(server: &Running, query: &str) -> Vec<String> {
+    let (mut found, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = list(server, &format!("?{query}{after}")).await;
+        found.extend(names(&page));
+        let Some(next) = page["next"].as_str() else { return found };
+        after = format!("&after={}", tailcast::routes::summary::escape(next));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_is_first_whatever_zone_its_start_is_written_in() {
+    let root = Root::new();
+    write(&root, "first", "", "2026-01-01T10:00:00+02:00");
+    write(&root, "second", "", "2026-01-01T08:30:00Z");
+    write(&root, "third", "", "2026-01-01T05:00:00-05:00");
+    // Without a start it is as old as its file says it must be: of just now.
+    root.growing("now", PCM, &[0; 16]);
+    let server = Running::start(&root).await;
+    assert_eq!(names(&list(&server, "").await), ["now", "third", "second", "first"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_joined_are_the_list_even_if_what_a_page_ended_with_has_gone() {
+    let root = Root::new();
+    for number in 0..25 {
+        // Several begin at once, and are told apart by their names.
+        write(&root, &format!("show {number:02}"), "", &format!("2026-01-{:02}T00:00:00Z", 1 + number / 3));
+    }
+    let server = Running::start(&root).await;
+    let whole = names(&list(&server, "").await);
+    assert_eq!(whole.len(), 25);
+    for limit in [1, 2, 7, 25, 1000] {
+        assert_eq!(all_pages(&server, &format!("limit={limit}")).await, whole, "limit={limit}");
+    }
+    let page = list(&server, "?limit=10").await;
+    assert_eq!(page["total"], 25);
+    std::fs::remove_file(root.file(&format!("{}.pcm", whole[9]))).unwrap();
+    let after = tailcast::routes::summary::escape(page["next"].as_str().unwrap());
+    assert_eq!(names(&list(&server, &format!("?after={after}")).await), whole[10..]);
+    assert_eq!(list(&server, "?limit=25").await.get("next"), None, "24 are left, on one page");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_word_is_looked_for_in_title_and_name_in_any_case() {
+    let root = Root::new();
+    write(&root, "court/2026-03", "Müller against Maier", "2026-03-01T00:00:00Z");
+    write(&root, "court/2026-04", "Schmidt against Maier", "2026-04-01T00:00:00Z");
+    root.write("court/broken.pcm", [0; 4]);
+    root.write("court/broken.toml", "pcm = 'x'");
+    let server = Running::start(&root).await;
+    for (q, found) in [
+        ("maier", vec!["court/2026-04", "court/2026-03"]),
+        ("M%C3%9CLLER+court", vec!["court/2026-03"]),
+        ("maier+2026-04", vec!["court/2026-04"]),
+        ("maier+nobody", vec![]),
+        ("+", vec!["court/2026-04", "court/2026-03"]),
+    ] {
+        assert_eq!(names(&list(&server, &format!("?q={q}")).await), found, "{q}");
+    }
+    let broken = list(&server, "?q=broken").await;
+    assert_eq!((&broken["total"], &broken["unusable"][0]["name"]), (&1.into(), &"court/broken".into()));
+    assert_eq!(all_pages(&server, "q=maier&limit=1").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_that_is_none_is_named_with_its_value() {
+    let server = Running::start(&Root::new()).await;
+    for (query, parameter, value) in [
+        ("limit=0", "limit", "`0`"),
+        ("limit=1001", "limit", "`1001`"),
+        ("limit=x", "limit", "`x`"),
+        ("limit=-1", "limit", "`-1`"),
+        ("after=nonsense", "after", "`nonsense`"),
+        ("after=1:..%2Fx", "after", "`1:../x`"),
+        ("after=99999999999999999999:a", "after", "`99999999999999999999:a`"),
+    ] {
+        let reply = server.get(&format!("/recordings?{query}")).await;
+        assert_eq!(reply.status, 400, "{query}");
+        assert_eq!(reply.json()["parameter"], parameter);
+        assert!(reply.json()["detail"].as_str().unwrap().contains(value), "{}", reply.text());
+    }
+    assert_eq!(list(&server, "?unknown=1").await["total"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_becomes_of_a_file_is_in_the_next_list() {
+    let root = Root::new();
+    write(&root, "show", "Old", "2026-01-01T00:00:00Z");
+    let server = Running::start(&root).await;
+    let first = list(&server, "").await["recordings"][0].clone();
+    assert_eq!((&first["title"], &first["frames"]), (&"Old".into(), &8.into()));
+    // Longer, then shorter, under another title, of another format, replaced by a file of the same length, gone.
+    root.append("show.pcm", &[0; 16]);
+    assert_eq!(list(&server, "").await["recordings"][0]["frames"], 16);
+    root.write("show.pcm", [1; 8]);
+    assert_eq!(list(&server, "").await["recordings"][0]["frames"], 4);
+    write(&root, "show", "New", "2026-01-01T00:00:00Z");
+    assert_eq!(list(&server, "").await["recordings"][0]["title"], "New");
+    root.write("show.toml", "pcm = 's16le:8000:2'\nended = true");
+    assert_eq!(list(&server, "").await["recordings"][0]["pcm"]["channels"], 2);
+    root.write("show.toml", "pcm = 'x'");
+    assert_eq!(list(&server, "").await["unusable"][0]["name"], "show");
+    std::fs::remove_file(root.file("show.toml")).unwrap();
+    assert_eq!(list(&server, "").await["recordings"][0]["pcm"]["rate"], 48_000);
+    std::fs::remove_file(root.file("show.pcm")).unwrap();
+    assert_eq!(list(&server, "").await["total"], 0);
+    write(&root, "show", "Again", "2026-01-01T00:00:00Z");
+    assert_eq!(list(&server, "").await["recordings"][0]["title"], "Again");
+    assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_that_are_asked_for_while_recordings_come_and_go_have_each_once() {
+    let root = Root::new();
+    for number in 0..50 {
+        write(&root, &format!("show{number:03}"), "", "2026-01-01T00:00:00Z");
+    }
+    let server = std::sync::Arc::new(Running::start(&root).await);
+    let asking = (0..4).map(|_| {
+        let server = std::sync::Arc::clone(&server);
+        tokio::spawn(async move {
+            for _ in 0..25 {
+                let found = names(&list(&server, "?limit=1000").await);
+                let once: HashSet<&String> = found.iter().collect();
+                assert_eq!(once.len(), found.len());
+                assert!(found.len() >= 50, "{}", found.len());
+            }
+        })
+    });
+    let asking: Vec<_> = asking.collect();
+    for number in 50..150 {
+        write(&root, &format!("show{number:03}"), "", "2026-01-01T00:00:00Z");
+        tokio::task::yield_now().await;
+    }
+    for asked in asking {
+        asked.await.unwrap();
+    }
+    assert_eq!(list(&server, "?limit=1000").await["total"], 150);
+}
