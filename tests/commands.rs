@@ -864,6 +864,8 @@ async fn the_demo_is_ten_minutes_old_and_grows_and_can_be_heard() {
 
     let page = get(address, "/").await;
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
+    assert!(page.text().contains("/play/demo"), "{}", page.text());
+    let page = get(address, "/play/demo").await;
     assert!(page.text().contains("<audio") && page.text().contains("/audio/demo.mp3"), "{}", page.text());
     for (format, magic) in [("wav", &b"RIFF"[..]), ("mp3", b"ID3"), ("opus", b"OggS")] {
         let url = format!("http://{address}/audio/demo.{format}?pos=25");

@@ -6,14 +6,19 @@
 //! | `/recordings` | [`list`] |
 //! | `/recordings/{name}` | [`recordings`] |
 //! | `/events`, `/recordings/{name}/events` | [`events`] |
-//! | `/`, `/healthz` | [`page`] |
+//! | `/`, `/play/{name}` | [`page`], with the [`player`]'s markup |
+//! | `/assets/{version}/{file}` | [`assets`]: the pages' scripts and styles, from `web/` |
+//! | `/healthz` | [`health`] |
 //!
 //! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording anywhere.
 
+pub mod assets;
 pub mod audio;
 pub mod events;
+pub mod health;
 pub mod list;
 pub mod page;
+pub mod player;
 pub mod query;
 pub mod recordings;
 pub mod summary;
@@ -77,8 +82,10 @@ pub fn router(app: App) -> Router {
     let panics = Arc::clone(&app.panics);
     Router::new()
         .route("/", read_only(page::index))
+        .route("/play/{*name}", read_only(page::play))
+        .route("/assets/{version}/{file}", read_only(assets::asset))
         .route("/events", read_only(events::of_list))
-        .route("/healthz", read_only(page::healthz))
+        .route("/healthz", read_only(health::healthz))
         .route("/recordings", read_only(list::list))
         .route("/recordings/{*name}", read_only(recordings::show))
         .route("/audio/{*name}", read_only(audio::audio))

@@ -1,103 +1,164 @@
-//! `/`: a plain page that lists the recordings; `/healthz`.
+//! `/` and `/play/{name}`: the pages, as far as they are there without a script.
+//!
+//! What a script adds is in `web/`. There is one template for each thing: the list's script takes rows from here too.
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, header};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
 use maud::{DOCTYPE, Markup, html};
 use tailcast_codecs::PcmSpec;
 use tailcast_codecs::format::Format;
 
-use super::summary::audio_path;
-use super::{App, blocking};
+use super::list::{self, ListQuery, Page};
+use super::player::player;
+use super::summary::{Summary, audio_path, escape, modified, page_path};
+use super::{App, assets, fresh, query};
 use crate::error::Problem;
 use crate::recording::{Entry, Status};
 
-/// Nothing but what is in the page itself and sound from here.
-const POLICY: &str = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors *";
+/// Nothing but what is served from here. Others may show a player in a frame of theirs.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors *";
 
-const STYLE: &str = "
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 44rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; }
-article { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: 1rem 0; }
-h2 { font-size: 1.1rem; margin: 0; overflow-wrap: anywhere; }
-p { margin: .25rem 0 .5rem; opacity: .8; }
-.error { white-space: pre-wrap; overflow-wrap: anywhere; }
-audio { width: 100%; }
-.live { color: #fff; background: #b3261e; border-radius: .3rem; padding: .1rem .4rem; font-size: .8rem; }
-a { color: inherit; margin-right: .5rem; }
-time { white-space: nowrap; }
-";
+/// The formats as people know them, the one that everything plays first.
+pub const FORMATS: [(Format, &str); 3] = [(Format::Mp3, "MP3"), (Format::Opus, "Opus"), (Format::Wav, "WAV")];
 
-/// That the server answers.
-pub async fn healthz(State(app): State<App>) -> Response {
-    if *app.stop.borrow() {
-        return Problem::stopping().into_response();
+/// The list of recordings, newest first.
+pub async fn index(State(app): State<App>, query: Result<Query<ListQuery>, QueryRejection>) -> Response {
+    let listed = async {
+        let query = query::checked(query)?;
+        Ok::<_, Problem>((list::find(&app, &query).await?, query))
+    };
+    match listed.await {
+        Ok((page, query)) => document("Recordings", "list.js", &list_of(&page, &query)),
+        Err(problem) => refusal(problem),
     }
-    let mut response = "ok\n".into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
-/// The list of recordings, by name.
-pub async fn index(State(app): State<App>) -> Result<Response, Problem> {
-    let catalogue = app.catalogue.clone();
-    let entries = blocking(move || catalogue.list()).await?.map_err(Problem::internal)?;
+/// The player of one recording.
+pub async fn play(State(app): State<App>, path: Result<Path<String>, PathRejection>) -> Response {
+    let found = async {
+        let Path(name) = path.map_err(|rejection| Problem::path(rejection.body_text()))?;
+        Ok::<_, Problem>(app.find(&name).await?.status())
+    };
+    match found.await {
+        Ok(status) => document(&title(&status), "play.js", &player(&status)),
+        Err(problem) => refusal(problem),
+    }
+}
+
+fn document(title: &str, script: &str, content: &Markup) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Recordings" }
-                link rel="icon" href="data:,";
-                style { (maud::PreEscaped(STYLE)) }
+                title { (title) }
+                link rel="icon" href=(assets::path("icon.svg"));
+                link rel="stylesheet" href=(assets::path("style.css"));
+                script type="module" src=(assets::path(script)) {}
             }
-            body {
-                h1 { "Recordings" }
-                main {
-                    @if entries.is_empty() { p { "There are none yet." } }
-                    @for entry in entries.iter() { (article(entry)) }
-                }
-            }
+            body { (content) }
         }
     };
-    let mut response = page.into_string().into_response();
+    let mut response = fresh(page.into_string());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
 }
 
-fn article(entry: &Entry) -> Markup {
-    match &entry.told {
-        Ok(status) => player(status),
-        Err(error) => html! { article { h2 { (entry.name) } p.error { (error) } } },
+/// A problem for somebody who looks at a page.
+fn refusal(problem: Problem) -> Response {
+    let (status, [title, detail]) = (problem.status(), problem.words());
+    let content = html! {
+        header { a href="/" { "All recordings" } }
+        main {
+            h1 { (title) }
+            p.error { (detail) }
+            @if status == StatusCode::SERVICE_UNAVAILABLE { p { "Try again in a moment." } }
+        }
+    };
+    let mut response = document(title, "list.js", &content);
+    *response.status_mut() = status;
+    // For the log.
+    response.extensions_mut().insert(problem);
+    response
+}
+
+fn list_of(page: &Page, query: &ListQuery) -> Markup {
+    let searched = query.q.as_deref().unwrap_or_default();
+    html! {
+        main {
+            h1 { "Recordings" }
+            form #search role="search" {
+                input type="search" name="q" value=(searched) placeholder="Search by title or name"
+                    aria-label="Search by title or name";
+                button { "Search" }
+            }
+            p #count role="status" { (count(page.total, searched)) }
+            ul #recordings { @for entry in page.entries() { (row(entry)) } }
+            @if let Some(next) = &page.next {
+                p { a #more rel="next" href=(next_path(next, searched)) { "Show more" } }
+            }
+        }
     }
 }
 
-fn player(status: &Status) -> Markup {
-    let Status { name, extent, sidecar, .. } = status;
-    let title = sidecar.title.clone().unwrap_or_else(|| name.to_string());
-    let length = clock(status.duration());
+fn next_path(next: &str, searched: &str) -> String {
+    let search = if searched.is_empty() { String::new() } else { format!("&q={}", escape(searched)) };
+    format!("/?after={}{search}", escape(next))
+}
+
+fn count(total: usize, searched: &str) -> String {
+    match (total, searched.is_empty()) {
+        (0, true) => "There are none yet. They appear here as soon as a recorder writes one.".to_owned(),
+        (0, false) => format!("Nothing has “{searched}” in its title or name."),
+        (1, _) => "1 recording".to_owned(),
+        (more, _) => format!("{more} recordings"),
+    }
+}
+
+fn row(entry: &Entry) -> Markup {
+    let status = match &entry.told {
+        Ok(status) => status,
+        Err(error) => {
+            return html! { li data-name=(entry.name) { strong { (entry.name) } p.error { (error) } } };
+        }
+    };
     html! {
-        article {
-            h2 { (title) @if extent.is_growing() { " " span.live { "live" } } }
-            p {
-                (length) @if extent.is_growing() { " so far" }
-                @if let Some(started) = &sidecar.started { " · started " time datetime=(started) { (readable(started)) } }
-                " · " (sound(status.spec))
-            }
-            audio controls preload="none" src=(audio_path(name, Format::Mp3)) aria-label=(title) {}
-            p {
-                @for (format, title) in [(Format::Mp3, "MP3"), (Format::Opus, "Opus"), (Format::Wav, "WAV")] {
-                    a href=(audio_path(name, format)) { (title) } " "
-                }
-                @if extent.is_growing() {
-                    a href={ (audio_path(name, Format::Mp3)) "?pos=live" } { "from now on" }
-                }
-            }
+        li data-name=(entry.name) data-state=(Summary::state_of(&status.extent)) {
+            a href=(page_path(&status.name)) { (title(status)) } " "
+            span.live { "live" }
+            p { span.length { (clock(status.duration())) } " · " (when(status)) }
+        }
+    }
+}
+
+/// What a recording is called.
+pub fn title(status: &Status) -> String {
+    status.sidecar.title.clone().unwrap_or_else(|| status.name.to_string())
+}
+
+/// When a recording began, or else when it was last written to.
+pub fn when(status: &Status) -> Markup {
+    html! {
+        @if let Some(started) = &status.sidecar.started {
+            "started " time datetime=(started) { (readable(started)) }
+        } @else if let Some(modified) = modified(status) {
+            "last written to " time datetime=(modified) { (readable(&modified)) }
+        }
+    }
+}
+
+/// The files of a recording.
+pub fn links(status: &Status) -> Markup {
+    html! {
+        @for (format, title) in FORMATS {
+            a href=(audio_path(&status.name, format)) { (title) } " "
         }
     }
 }
@@ -111,7 +172,7 @@ fn readable(timestamp: &str) -> String {
 }
 
 /// What kind of sound it is, for people.
-fn sound(spec: PcmSpec) -> String {
+pub fn sound(spec: PcmSpec) -> String {
     let channels = match spec.channels {
         1 => "mono".to_owned(),
         2 => "stereo".to_owned(),
@@ -121,7 +182,7 @@ fn sound(spec: PcmSpec) -> String {
 }
 
 /// Seconds as `h:mm:ss`.
-fn clock(seconds: f64) -> String {
+pub fn clock(seconds: f64) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length is not negative")]
     let seconds = seconds as u64;
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)

@@ -1,0 +1,238 @@
+// The page of a recording: puts the parts together.
+
+import { Clip } from './clip.js';
+import { listenToKeys } from './keys.js';
+import { Sound, playable } from './sound.js';
+import { Status } from './status.js';
+import { clock, parseFragment, parseTime, parseWallClock, shortTime, wallClock } from './times.js';
+import { SeekBar } from './wave.js';
+
+const element = (id) => document.getElementById(id);
+const root = element('recording');
+const controls = {};
+for (const id of ['play', 'back', 'forward', 'live', 'speed', 'volume', 'format', 'message']) controls[id] = element(id);
+
+/** What the reader chose, kept for the next time, if the browser keeps anything. */
+const kept = {
+  get(key) {
+    try {
+      return localStorage.getItem(`tailcast ${key}`);
+    } catch {
+      return null;
+    }
+  },
+  set(key, value) {
+    try {
+      localStorage.setItem(`tailcast ${key}`, value);
+    } catch {
+      // Then it is not.
+    }
+  },
+};
+
+const status = new Status(JSON.parse(root.dataset.status), () => sound.wanted);
+const formats = playable();
+const sound = new Sound(element('sound'), status, formats.includes(kept.get('format')) ? kept.get('format') : formats[0]);
+const clip = new Clip(status, (fragment) => copyLink(fragment, 'The link to the clip is copied.'));
+const bar = new SeekBar(element('seek'), status);
+const positionKey = `position ${status.value.name}`;
+
+function say(text) {
+  if (controls.message.textContent !== text) controls.message.textContent = text;
+}
+
+function show() {
+  const { position } = sound;
+  const { isGrowing, edge, value } = status;
+  root.dataset.state = value.state;
+  element('position').textContent = clock(position);
+  element('wall').textContent = value.started ? wallClock(value.started, position) : '';
+  element('length').textContent = `${clock(edge)}${isGrowing ? ' so far' : ''}`;
+  const isLive = isGrowing && sound.wanted && sound.behind < sound.lead + 3;
+  element('behind').textContent = isGrowing && !isLive ? `${clock(sound.behind)} behind live` : '';
+  controls.live.hidden = !isGrowing;
+  controls.live.setAttribute('aria-pressed', String(isLive));
+  controls.play.dataset.playing = String(sound.wanted);
+  controls.play.setAttribute('aria-label', sound.wanted ? 'Pause' : 'Play');
+  element('clip-loop').setAttribute('aria-pressed', String(sound.loop !== null));
+  bar.show(position, clip.value);
+  showToSystem(position, edge);
+}
+
+/** The lock screen, headphones' buttons and the like. */
+function showToSystem(position, duration) {
+  const session = navigator.mediaSession;
+  if (!session) return;
+  session.playbackState = sound.wanted ? 'playing' : 'paused';
+  try {
+    session.setPositionState({ duration, position: Math.min(position, duration), playbackRate: sound.rate });
+  } catch {
+    // Some browsers have just the rest of it.
+  }
+}
+
+function offerToSystem() {
+  const session = navigator.mediaSession;
+  if (!session) return;
+  session.metadata = new MediaMetadata({ title: root.querySelector('h1').firstChild.textContent.trim() });
+  const actions = {
+    play: () => sound.play(),
+    pause: () => sound.pause(),
+    stop: () => sound.pause(),
+    seekbackward: ({ seekOffset }) => sound.seek(sound.position - (seekOffset ?? 15)),
+    seekforward: ({ seekOffset }) => sound.seek(sound.position + (seekOffset ?? 30)),
+    seekto: ({ seekTime }) => sound.seek(seekTime),
+  };
+  for (const [name, action] of Object.entries(actions)) {
+    try {
+      session.setActionHandler(name, action);
+    } catch {
+      // Not every browser has every one.
+    }
+  }
+}
+
+async function copyLink(fragment, done) {
+  const link = new URL(fragment, location.href).href;
+  try {
+    await navigator.clipboard.writeText(link);
+    say(done);
+  } catch {
+    // Only pages with encryption may write to the clipboard; the address bar everybody can copy from.
+    history.replaceState(null, '', fragment);
+    say('The link is in the address bar now.');
+  }
+}
+
+function goTo(event) {
+  event.preventDefault();
+  const field = element('go-to');
+  const byClock = element('go-by').value === 'clock';
+  const position = byClock
+    ? parseWallClock(field.value, status.value.started, sound.position, status.edge)
+    : parseTime(field.value);
+  const isThere = position !== null && position <= status.edge + 1;
+  field.setAttribute('aria-invalid', String(!isThere));
+  if (isThere) {
+    say('');
+    sound.seek(position);
+    return;
+  }
+  const end = byClock ? wallClock(status.value.started, status.edge) : clock(status.edge);
+  say(position === null && !byClock
+    ? `“${field.value}” is not a time, such as 1:02:03 or 75.5.`
+    : `“${field.value}” is not in the recording, which goes ${byClock ? `from ${wallClock(status.value.started, 0)} ` : ''}to ${end}.`);
+}
+
+/** What the address says, or else where one was the last time. */
+function begin() {
+  const wanted = parseFragment(location.hash);
+  if (wanted?.live) sound.seek(status.edge);
+  else if (wanted) sound.seek(wanted.from);
+  else if (kept.get(positionKey) === 'live') sound.seek(status.isGrowing ? status.edge : 0);
+  else sound.seek(Number(kept.get(positionKey) ?? 0) || 0);
+  if (wanted?.to) clip.choose(wanted);
+}
+
+function keepPosition() {
+  if (!sound.loop) kept.set(positionKey, sound.atEdge ? 'live' : shortTime(sound.position));
+}
+
+function setVolume(volume) {
+  controls.volume.value = volume;
+  sound.audio.volume = Number(controls.volume.value);
+  sound.audio.muted = false;
+  kept.set('volume', controls.volume.value);
+}
+
+function setSpeed(place) {
+  const { options } = controls.speed;
+  controls.speed.selectedIndex = Math.min(Math.max(0, place), options.length - 1);
+  sound.setRate(Number(controls.speed.value));
+}
+
+function connectControls() {
+  controls.play.addEventListener('click', () => sound.toggle());
+  controls.back.addEventListener('click', () => sound.seek(sound.position - 15));
+  controls.forward.addEventListener('click', () => sound.seek(sound.position + 30));
+  controls.live.addEventListener('click', () => sound.toEdge());
+  controls.speed.addEventListener('change', () => setSpeed(controls.speed.selectedIndex));
+  controls.volume.addEventListener('input', () => setVolume(controls.volume.value));
+  controls.format.addEventListener('change', () => {
+    kept.set('format', controls.format.value);
+    say('');
+    sound.setFormat(controls.format.value);
+  });
+  element('go').addEventListener('submit', goTo);
+  element('moment').addEventListener('click', () => {
+    copyLink(`#t=${clock(sound.position)}`, 'The link to this moment is copied.');
+  });
+  element('help').addEventListener('click', () => element('keys').showModal());
+  element('clip-loop').addEventListener('click', () => {
+    if (sound.loop && sound.wanted) sound.pause();
+    else sound.listenTo(clip.value.from, clip.value.to);
+  });
+}
+
+function connectParts() {
+  for (const name of ['change', 'message', 'end']) sound.addEventListener(name, show);
+  sound.addEventListener('message', ({ detail }) => say(detail));
+  sound.addEventListener('end', () => say('That was the end.'));
+  status.addEventListener('status', show);
+  status.addEventListener('lost', ({ detail }) => {
+    sound.pause();
+    say(`${detail}. It may come back; what is buffered is all there is.`);
+  });
+  status.addEventListener('replaced', () => {
+    clip.drop();
+    sound.reset();
+    say('Another recording has taken the place of this one.');
+  });
+  bar.addEventListener('seek', ({ detail }) => sound.seek(detail));
+  bar.addEventListener('choose', ({ detail }) => clip.choose(detail));
+  clip.addEventListener('change', () => {
+    // What is heard is the clip that was, so it begins anew with another, and goes on behind one that was dropped.
+    if (sound.loop && clip.value) sound.listenTo(clip.value.from, clip.value.to);
+    else if (sound.loop) sound.seek(sound.position);
+    show();
+  });
+  addEventListener('hashchange', begin);
+  addEventListener('pagehide', keepPosition);
+  setInterval(() => {
+    if (sound.wanted) keepPosition();
+  }, 2000);
+}
+
+function connectKeys() {
+  listenToKeys({
+    toggle: () => sound.toggle(),
+    step: (seconds) => sound.seek(sound.position + seconds),
+    louder: (more) => setVolume(Number(controls.volume.value) + more),
+    mute: () => {
+      sound.audio.muted = !sound.audio.muted;
+      say(sound.audio.muted ? 'Muted.' : '');
+    },
+    faster: (steps) => setSpeed(controls.speed.selectedIndex + steps),
+    tenth: (tenth) => sound.seek((status.edge * tenth) / 10),
+    end: () => (status.isGrowing ? sound.toEdge() : sound.seek(status.edge)),
+    drop: () => clip.drop(),
+    help: () => element('keys').showModal(),
+  });
+}
+
+function offerChoices() {
+  for (const option of controls.format.options) option.disabled = !formats.includes(option.value);
+  controls.format.value = sound.format ?? '';
+  if (status.value.started) element('go-by').hidden = false;
+  setVolume(kept.get('volume') ?? 1);
+  if (!formats.length) say('This browser plays none of the formats; the files can be downloaded as clips.');
+}
+
+connectControls();
+connectParts();
+connectKeys();
+offerChoices();
+offerToSystem();
+begin();
+element('player').hidden = false;
+show();

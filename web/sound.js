@@ -1,0 +1,302 @@
+// Plays a recording from any second of it, in whatever way works: an `<audio>` whose source begins where one wants to
+// listen. Positions are seconds from the start of the recording.
+//
+// A source of its own for each jump is what works for a recording that grows, in every format and browser: the element's
+// own idea of its length and of what can be sought is of no use there. What is buffered is sought in the element.
+
+// Chromium takes its sound in blocks of so many bytes, and gets no further than the last whole one.
+const BLOCK = 32 * 1024;
+// What a listener at the live edge stays behind it, besides.
+const LEAD = 1.2;
+// So long may nothing be heard, though there is something, before the source is opened anew.
+const PATIENCE = 5000;
+const TYPES = { opus: 'audio/ogg; codecs=opus', mp3: 'audio/mpeg', wav: 'audio/wav' };
+
+/** The formats that the browser says it plays, the best first: `probably` goes before `maybe`. */
+export function playable() {
+  const audio = document.createElement('audio');
+  const rank = (format) => ['probably', 'maybe'].indexOf(audio.canPlayType(TYPES[format]));
+  return Object.keys(TYPES).filter((format) => rank(format) >= 0).sort((a, b) => rank(a) - rank(b));
+}
+
+/** Events: `change` when something that is shown has changed, `message` (a text, or nothing), `end`. */
+export class Sound extends EventTarget {
+  constructor(audio, status, format) {
+    super();
+    this.audio = audio;
+    this.status = status;
+    this.format = format;
+    this.base = 0; // where the source begins
+    this.target = 0; // where it is to begin, while there is none
+    this.wanted = false; // whether it is to play
+    this.loop = null; // the clip that is heard in a loop
+    this.atEdge = false; // whether one listens at the live edge
+    this.rate = 1;
+    this.count = 0;
+    this.failures = 0;
+    this.movedAt = performance.now(); // when what is heard last went on
+    this.gotAt = 0; // when the browser last got something
+    this.attach();
+  }
+
+  attach() {
+    const { audio, status } = this;
+    for (const name of ['playing', 'pause', 'waiting', 'seeked', 'timeupdate', 'loadedmetadata']) {
+      audio.addEventListener(name, () => this.moved());
+    }
+    audio.addEventListener('progress', () => {
+      this.gotAt = performance.now();
+    });
+    audio.addEventListener('error', () => this.failed());
+    audio.addEventListener('ended', () => this.ended());
+    status.addEventListener('status', () => this.look());
+    status.addEventListener('fine', () => this.recover());
+    status.addEventListener('trouble', (event) => {
+      if (this.wanted) this.say(`${event.detail} It plays on as soon as it can.`);
+    });
+    setInterval(() => this.look(), 500);
+  }
+
+  get isOpen() {
+    return this.audio.hasAttribute('src');
+  }
+
+  get position() {
+    return this.isOpen ? this.base + this.audio.currentTime : this.target;
+  }
+
+  get bytesPerSecond() {
+    // The server's own choice of bit rates, to know how long a block lasts.
+    const { channels, rate, format } = this.status.value.pcm;
+    if (this.format === 'wav') return (rate * channels * Number(format.match(/\d+/)[0])) / 8;
+    if (channels > 1) return this.format === 'mp3' ? 16000 : 12000;
+    return this.format === 'opus' && rate <= 16000 ? 4000 : 8000;
+  }
+
+  /** How far behind the edge one listens at least. */
+  get lead() {
+    return BLOCK / this.bytesPerSecond + LEAD;
+  }
+
+  /** The last position that can be gone to. */
+  get last() {
+    const { edge, isGrowing } = this.status;
+    return Math.max(0, isGrowing ? edge - this.lead : edge - 0.05);
+  }
+
+  play() {
+    this.wanted = true;
+    if (!this.isOpen || this.audio.error) {
+      this.open(!this.status.isGrowing && this.target >= this.last ? 0 : this.target);
+    } else if (!this.status.isGrowing && this.position >= this.last) {
+      this.open(0);
+    } else {
+      // What was paused at the edge is not there any more.
+      this.atEdge &&= this.behind < 2 * this.lead;
+      this.start();
+    }
+    this.change();
+  }
+
+  pause() {
+    this.wanted = false;
+    this.audio.pause();
+    this.say('');
+    this.change();
+  }
+
+  toggle() {
+    this.wanted ? this.pause() : this.play();
+  }
+
+  /** How far behind the live edge one listens, in seconds. */
+  get behind() {
+    return Math.max(0, this.status.edge - this.position);
+  }
+
+  /** Goes to a position: the nearest that there is. */
+  seek(position) {
+    this.loop = null;
+    this.atEdge = this.status.isGrowing && position >= this.last;
+    this.go(Math.min(Math.max(0, position), this.last));
+  }
+
+  toEdge() {
+    this.wanted = true;
+    this.seek(this.status.edge);
+  }
+
+  go(position) {
+    if (!this.isOpen || (!this.wanted && !this.isBuffered(position))) {
+      this.close(position);
+      if (this.wanted) this.open(position);
+    } else if (this.isBuffered(position)) {
+      this.audio.currentTime = position - this.base;
+    } else {
+      this.open(position);
+    }
+    this.movedAt = performance.now();
+    this.change();
+  }
+
+  isBuffered(position) {
+    if (!this.isOpen || this.audio.loop) return false;
+    const { buffered } = this.audio;
+    const time = position - this.base;
+    for (let i = 0; i < buffered.length; i += 1) {
+      if (time >= buffered.start(i) && time + 0.5 < buffered.end(i)) return true;
+    }
+    return false;
+  }
+
+  /** Hears a clip over and over. */
+  listenTo(from, to) {
+    this.loop = { from, to };
+    this.atEdge = false;
+    this.wanted = true;
+    this.open(from, `&duration=${(to - from).toFixed(3)}`);
+    this.change();
+  }
+
+  /** Opens a source that begins at a position. */
+  open(position, more = '') {
+    const start = position.toFixed(3);
+    this.base = Number(start);
+    this.audio.loop = more !== '';
+    this.isOfGrowing = this.status.isGrowing;
+    // A number of its own, for Chromium does not ask again for what it has in the document.
+    this.count += 1;
+    this.audio.src = `${this.status.value.audio[this.format]}?pos=${start}${more}&n=${this.count}`;
+    this.movedAt = performance.now();
+    this.lastTime = -1;
+    if (this.wanted) this.start();
+  }
+
+  start() {
+    this.applyRate();
+    this.movedAt = performance.now();
+    this.audio.play().catch((error) => {
+      if (error.name !== 'NotAllowedError') return; // others are told of as `error`, or another source has come
+      this.pause();
+      this.say('The browser wants you to press Play.');
+    });
+  }
+
+  /** Lets go of the source, and remembers where to go on. */
+  close(position) {
+    this.target = position;
+    this.audio.removeAttribute('src');
+    this.audio.load();
+  }
+
+  setFormat(format) {
+    if (format === this.format) return;
+    const { position } = this;
+    this.format = format;
+    this.failures = 0;
+    this.close(position);
+    if (this.loop && this.wanted) this.listenTo(this.loop.from, this.loop.to);
+    else if (this.wanted) this.open(position);
+    this.change();
+  }
+
+  setRate(rate) {
+    this.rate = rate;
+    this.applyRate();
+    this.change();
+  }
+
+  /** At the edge there is nothing to run ahead into. */
+  applyRate() {
+    const rate = this.status.isGrowing && !this.loop && this.behind < this.lead + 1 ? Math.min(1, this.rate) : this.rate;
+    this.audio.preservesPitch = true;
+    if (this.audio.playbackRate !== rate) this.audio.playbackRate = rate;
+  }
+
+  moved() {
+    if (this.audio.currentTime !== this.lastTime) {
+      this.lastTime = this.audio.currentTime;
+      this.movedAt = performance.now();
+      if (!this.audio.paused && this.audio.readyState > 2 && this.said) this.say('');
+      if (this.audio.currentTime > 1) this.failures = 0;
+    }
+    this.applyRate();
+    this.change();
+  }
+
+  /** Sees whether it plays as it should, twice a second and with every news. */
+  look() {
+    if (!this.wanted || !this.isOpen || this.loop) return;
+    const { isGrowing, edge } = this.status;
+    const stuck = performance.now() - this.movedAt;
+    const starved = performance.now() - Math.max(this.movedAt, this.gotAt);
+    if (!isGrowing && this.position >= edge - 0.5 && stuck > 700) this.finish();
+    else if (starved > PATIENCE && this.position < edge - this.lead - 1) this.failed();
+    // A source from when the recording grew may not give its last block.
+    else if (stuck > 2000 && this.isOfGrowing && !isGrowing) this.open(this.position);
+  }
+
+  ended() {
+    if (this.loop) return;
+    const { isGrowing, edge } = this.status;
+    // The server has stopped; or the recording, which is not known yet.
+    if (this.position < edge - 1 || isGrowing) this.failed();
+    else this.finish();
+  }
+
+  finish() {
+    this.wanted = false;
+    this.audio.pause();
+    this.say('');
+    this.tell('end');
+    this.change();
+  }
+
+  /** The source broke off. Whether it is worth another try the server is asked. */
+  failed() {
+    if (!this.isOpen) return;
+    const { position } = this;
+    this.failures += 1;
+    this.close(position);
+    this.change();
+    if (!this.wanted) return;
+    if (this.failures > 4 && !this.status.inTrouble) return this.giveUp();
+    this.say('The sound broke off; connecting again …');
+    setTimeout(() => this.status.ask().then(() => this.recover()), 400 * this.failures);
+  }
+
+  giveUp() {
+    const others = playable().filter((format) => format !== this.format);
+    this.wanted = false;
+    this.say(`This browser does not play it as ${this.format.toUpperCase()}. Try ${others.join(' or ').toUpperCase()}, below.`);
+    this.change();
+  }
+
+  /** Goes on where it was, if it is to play and does not. */
+  recover() {
+    if (!this.wanted || this.isOpen || this.status.inTrouble) return;
+    const { isGrowing, edge } = this.status;
+    if (!isGrowing && this.target >= edge - 0.5) return this.finish();
+    this.open(this.target);
+  }
+
+  /** Nothing that was known holds: another recording has the name. */
+  reset() {
+    this.loop = null;
+    this.close(0);
+    if (this.wanted) this.toEdge();
+  }
+
+  say(text) {
+    this.said = text;
+    this.tell('message', text);
+  }
+
+  change() {
+    this.tell('change');
+  }
+
+  tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
