@@ -31,6 +31,7 @@
 //! | [`rendition`] | a recording in one format as a space of bytes |
 //! | [`segments`] | segments: coded once, shared, bounded |
 //! | [`body`] | the stream of a response |
+//! | [`waveform`] | the least and the greatest sample of each pixel, and their stream |
 //! | [`http`] | decisions about conditions and ranges, without a socket |
 //! | [`routes`] | the endpoints |
 //! | [`encode`], [`demo`] | the other two commands |
@@ -61,6 +62,7 @@ pub mod rendition;
 pub mod routes;
 pub mod segments;
 pub mod time;
+pub mod waveform;
 
 use std::io;
 use std::net::SocketAddr;
@@ -76,6 +78,7 @@ use config::{Config, Names, Origin};
 use recording::Catalogue;
 use routes::App;
 use segments::Segments;
+use waveform::Waveforms;
 
 /// A server that listens and does not answer yet.
 #[derive(Debug)]
@@ -141,7 +144,8 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (stop, stopping) = watch::channel(false);
-        let app = App { catalogue, segments, stop: stopping, panics: Arc::new(AtomicU64::new(0)) };
+        let (waveforms, panics) = (Waveforms::new(Arc::clone(&segments)), Arc::new(AtomicU64::new(0)));
+        let app = App { catalogue, segments, waveforms, stop: stopping, panics };
         Ok(Self { listener, address, app, stop, shutdown_timeout: config.shutdown_timeout })
     }
 
@@ -153,6 +157,11 @@ impl Server {
     /// The segments, for their counters.
     pub fn segments(&self) -> &Arc<Segments> {
         &self.app.segments
+    }
+
+    /// The waveforms, for their counters.
+    pub fn waveforms(&self) -> &Arc<Waveforms> {
+        &self.app.waveforms
     }
 
     /// Handlers that panicked so far, for a test that it stays zero.

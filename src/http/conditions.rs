@@ -8,15 +8,19 @@ use super::Request;
 
 /// What the conditions of a request leave to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
+    /// What the request asks for.
     Proceed,
+    /// 304.
     NotModified,
+    /// 412.
     PreconditionFailed,
 }
 
 /// `If-Match`, then `If-None-Match`, in the order of RFC 9110 13.2.2. `etag` is the strong one of a finished
 /// rendition; a growing one has none, so no tag matches it, and still it exists, so `*` does.
-pub(super) fn verdict(request: &Request<'_>, etag: Option<&str>) -> Verdict {
+#[must_use]
+pub fn verdict(request: &Request<'_>, etag: Option<&str>) -> Verdict {
     if request.if_match.is_some_and(|tags| !names(tags, etag, strongly)) {
         Verdict::PreconditionFailed
     } else if request.if_none_match.is_some_and(|tags| names(tags, etag, weakly)) {

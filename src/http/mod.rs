@@ -31,6 +31,7 @@ mod model;
 mod multipart;
 mod range;
 
+pub use conditions::{Verdict, verdict};
 pub use content_range::ContentRange;
 pub use decide::{Answer, Body, Decision, Entity, Request, decide};
 pub use finished::Finished;

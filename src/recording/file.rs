@@ -463,17 +463,27 @@ impl Recording {
     /// # Errors
     /// When they are not there, or the recording is not the one it was. It then is lost.
     pub fn read(&self, frames: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
-        let result = self.try_read(frames, buffer);
-        if let Err(error) = &result {
-            self.lose(error.clone());
-        }
-        result
+        self.read_each(&[frames], buffer)
     }
 
-    fn try_read(&self, frames: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
-        let len = frames.end.saturating_sub(frames.start) * self.frame_bytes();
-        buffer.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
-        self.read_at(buffer, frames.start * self.frame_bytes())?;
+    /// Reads several stretches of whole frames: `buffer` then holds the bytes of one after another. Blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_each(&self, stretches: &[Range<u64>], buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
+        self.try_read(stretches, buffer).inspect_err(|error| self.lose(error.clone()))
+    }
+
+    fn try_read(&self, stretches: &[Range<u64>], buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
+        let len = |frames: &Range<u64>| frames.end.saturating_sub(frames.start) * self.frame_bytes();
+        buffer.resize(usize::try_from(stretches.iter().map(len).sum::<u64>()).unwrap_or(usize::MAX), 0);
+        let mut rest = buffer.as_mut_slice();
+        for frames in stretches {
+            let (stretch, behind) =
+                rest.split_at_mut(usize::try_from(len(frames)).unwrap_or(0).min(rest.len()));
+            self.read_at(stretch, frames.start * self.frame_bytes())?;
+            rest = behind;
+        }
         // Only now: what was read before the file was overwritten is good, what was read after is not.
         let witnesses = Arc::clone(&self.seen.lock().witnesses);
         self.check(&witnesses)

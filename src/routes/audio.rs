@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tailcast_codecs::format::Format;
 use tokio::sync::watch;
 
+use super::headers::{joined, refusal, text};
 use super::query::{self, RenditionQuery, coming};
 use super::{App, blocking};
 use crate::body::{BodyError, BodyReader, End, Until};
@@ -93,13 +94,6 @@ fn accepted(headers: &HeaderMap) -> Option<Format> {
         }
     }
     best.map(|(_, format)| format)
-}
-
-/// The lines of a header as one, as RFC 9110 5.3 has it.
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let lines: Vec<_> =
-        headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
-    (!lines.is_empty()).then(|| lines.join(", "))
 }
 
 /// One request for a rendition.
@@ -234,23 +228,6 @@ impl Exchange {
     }
 }
 
-/// 412 and 416 with the headers that were decided and a document that says why.
-fn refusal(status: StatusCode, headers: HeaderMap, asked: &HeaderMap) -> Response {
-    let (name, slug) = match status {
-        StatusCode::RANGE_NOT_SATISFIABLE => (&header::RANGE, "range"),
-        _ => (&header::IF_MATCH, "precondition"),
-    };
-    let value = joined(asked, name).unwrap_or_default();
-    let value: String = value.chars().take(200).collect();
-    let mut response = Problem::refused(status, slug, format!("{name}: {value}"));
-    for (name, value) in &headers {
-        if *name != header::CACHE_CONTROL && *name != header::CONTENT_TYPE {
-            response.headers_mut().insert(name, value.clone());
-        }
-    }
-    response
-}
-
 fn freshness(facts: &Facts, moving: bool) -> Freshness {
     let Some((finished, _)) = &facts.finished else { return Freshness::Growing };
     match (finished.by, &facts.extent.state) {
@@ -260,11 +237,6 @@ fn freshness(facts: &Facts, moving: bool) -> Freshness {
         _ if moving => Freshness::Growing,
         _ => Freshness::DeclaredEnd,
     }
-}
-
-/// A header's value made of something that only has characters that one may have.
-fn text(value: &impl ToString) -> HeaderValue {
-    HeaderValue::from_str(&value.to_string()).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// What bodies are read from.

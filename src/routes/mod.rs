@@ -6,15 +6,18 @@
 //! | `/recordings` | [`list`] |
 //! | `/recordings/{name}` | [`recordings`] |
 //! | `/events`, `/recordings/{name}/events` | [`events`] |
+//! | `/waveform/{name}.json`, `/waveform/{name}.dat` | [`waveform`] |
 //! | `/`, `/play/{name}` | [`page`], with the [`player`]'s markup |
 //! | `/assets/{version}/{file}` | [`assets`]: the pages' scripts and styles, from `web/` |
 //! | `/healthz` | [`health`] |
 //!
-//! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording anywhere.
+//! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording
+//! anywhere, `headers` what all do with headers.
 
 pub mod assets;
 pub mod audio;
 pub mod events;
+mod headers;
 pub mod health;
 pub mod list;
 pub mod page;
@@ -22,6 +25,7 @@ pub mod player;
 pub mod query;
 pub mod recordings;
 pub mod summary;
+pub mod waveform;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +44,7 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::error::{Problem, log_refusals};
 use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
 use crate::segments::Segments;
+use crate::waveform::Waveforms;
 
 /// What every handler has at hand.
 #[derive(Debug, Clone)]
@@ -48,6 +53,8 @@ pub struct App {
     pub catalogue: Catalogue,
     /// What is coded of them.
     pub segments: Arc<Segments>,
+    /// What is computed of them.
+    pub waveforms: Arc<Waveforms>,
     /// Turns true when the server is to stop.
     pub stop: watch::Receiver<bool>,
     /// Requests whose handler panicked. It stays at zero; a test looks.
@@ -89,6 +96,7 @@ pub fn router(app: App) -> Router {
         .route("/recordings", read_only(list::list))
         .route("/recordings/{*name}", read_only(recordings::show))
         .route("/audio/{*name}", read_only(audio::audio))
+        .route("/waveform/{*name}", read_only(waveform::waveform))
         .fallback(no_such_path)
         .with_state(app)
         .layer(axum::middleware::map_response(common_headers))
@@ -136,6 +144,9 @@ fn cors() -> CorsLayer {
             header::CONTENT_RANGE,
             header::ETAG,
             header::RETRY_AFTER,
+            waveform::START_FRAME,
+            waveform::END_FRAME,
+            waveform::STATE,
         ])
 }
 
@@ -147,7 +158,7 @@ async fn common_headers(mut response: Response) -> Response {
 
 async fn no_such_path(request: Request) -> Problem {
     Problem::not_found(format!(
-        "`{}` is not a path here (there are /, /recordings, /audio/NAME)",
+        "`{}` is not a path here (there are /, /recordings, /audio/NAME, /waveform/NAME.json)",
         request.uri().path()
     ))
 }

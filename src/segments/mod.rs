@@ -28,7 +28,7 @@ use tailcast_codecs::{Codec, CodecError, SegmentCoder};
 use tokio::sync::watch;
 
 use crate::recording::{Extent, Recording, RecordingError, State};
-use pool::Pool;
+use pool::{Pool, Urgency};
 use segment::{Segment, SegmentReader, Status};
 
 /// Why a segment cannot be had.
@@ -170,6 +170,12 @@ impl Segments {
         self.under_way.lock().len()
     }
 
+    /// Runs `work` on a thread of the encoders when none of them has anything to code that is for a listener; `None` if
+    /// it panicked or the server is shutting down. It should take a millisecond, no more: who comes meanwhile waits.
+    pub async fn idle<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        self.pool.run(Urgency::Idle, work).await
+    }
+
     /// A reader of segment `number`, of a recording that goes as far as `extent`. The segment is coded for as
     /// long as it has a reader.
     pub fn open(self: &Arc<Self>, track: &Track, number: u64, extent: &Extent) -> SegmentReader {
@@ -287,7 +293,8 @@ impl Driver {
             let turn = code(&stretch, &segment, &mut coder, available)?;
             Ok((coder, turn))
         };
-        self.segments.pool.run(&self.segment, live, work).await.unwrap_or(Err(SegmentError::Gone))
+        let urgency = if live { Urgency::Live } else { Urgency::Segment(Arc::clone(&self.segment)) };
+        self.segments.pool.run(urgency, work).await.unwrap_or(Err(SegmentError::Gone))
     }
 
     /// Packets whose sound is read for a turn.

@@ -1,5 +1,5 @@
 //! A bounded pool of threads for coding. What was just recorded goes first, then what a listener is waiting for, then
-//! what is read ahead.
+//! what is read ahead, then what nobody listens to.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,10 +12,32 @@ use tokio::sync::oneshot;
 
 use super::segment::Segment;
 
+/// Whom work keeps waiting.
+#[derive(Debug, Clone)]
+pub(super) enum Urgency {
+    /// It continues a segment at the live edge: a few packets, and listeners to whom they come late otherwise.
+    Live,
+    /// It is for a segment, which somebody may be waiting for or not.
+    Segment(Arc<Segment>),
+    /// Nobody hears it if it comes late.
+    Idle,
+}
+
+impl Urgency {
+    /// Its place in the queue, the first at 0. Whether somebody waits for a segment may have changed since it was
+    /// queued, so it is asked now.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Live => 0,
+            Self::Segment(segment) if segment.is_awaited() => 1,
+            Self::Segment(_) => 2,
+            Self::Idle => 3,
+        }
+    }
+}
+
 struct Job {
-    segment: Arc<Segment>,
-    /// That it continues a segment at the live edge: a few packets, and listeners to whom they come late otherwise.
-    live: bool,
+    urgency: Urgency,
     work: Box<dyn FnOnce() + Send>,
 }
 
@@ -26,12 +48,10 @@ struct Queue {
 }
 
 impl Queue {
-    /// The first live job, else the first that somebody waits for, else the first. Whether somebody does may have
-    /// changed since it was queued, so it is asked now.
+    /// The most urgent job, of equals the first.
     fn next(&mut self) -> Option<Job> {
-        let live = self.jobs.iter().position(|job| job.live);
-        let first = live.or_else(|| self.jobs.iter().position(|job| job.segment.is_awaited()));
-        self.jobs.remove(first.unwrap_or(0))
+        let (first, _) = self.jobs.iter().enumerate().min_by_key(|(_, job)| job.urgency.rank())?;
+        self.jobs.remove(first)
     }
 }
 
@@ -67,11 +87,10 @@ impl Pool {
         self.threads
     }
 
-    /// Runs `work`, which is for `segment`, at the live edge or not; `None` if it panicked or the pool is gone.
+    /// Runs `work` when its turn comes; `None` if it panicked or the pool is gone.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        segment: &Arc<Segment>,
-        live: bool,
+        urgency: Urgency,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
@@ -79,7 +98,7 @@ impl Pool {
             // Nobody listening means that the work is not wanted any more.
             let _ = answer.send(work());
         });
-        self.shared.queue.lock().jobs.push_back(Job { segment: Arc::clone(segment), live, work });
+        self.shared.queue.lock().jobs.push_back(Job { urgency, work });
         self.shared.more.notify_one();
         answered.await.ok()
     }
@@ -107,7 +126,7 @@ fn serve(shared: &Shared) {
             }
         };
         if catch_unwind(AssertUnwindSafe(job.work)).is_err() {
-            tracing::error!("an encoder panicked; its segment is given up");
+            tracing::error!("an encoder panicked; what it was at is given up");
         }
     }
 }
@@ -118,18 +137,18 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_just_recorded_goes_before_what_is_waited_for_and_that_before_the_rest() {
-        let [ahead, awaited, live] = std::array::from_fn(|_| Arc::new(Segment::new()));
+        let [ahead, awaited] = std::array::from_fn(|_| Arc::new(Segment::new()));
         let mut reader = awaited.reader();
         let waits = tokio::spawn(async move { reader.read(0).await });
         while !awaited.is_awaited() {
             tokio::task::yield_now().await;
         }
-        let job =
-            |segment: &Arc<Segment>, live| Job { segment: Arc::clone(segment), live, work: Box::new(|| ()) };
-        let jobs = [job(&ahead, false), job(&awaited, false), job(&live, true)];
+        let urgencies =
+            [Urgency::Idle, Urgency::Segment(ahead), Urgency::Segment(awaited), Urgency::Idle, Urgency::Live];
+        let jobs = urgencies.map(|urgency| Job { urgency, work: Box::new(|| ()) });
         let mut queue = Queue { jobs: jobs.into(), closed: false };
-        for expected in [&live, &awaited, &ahead] {
-            assert!(Arc::ptr_eq(&queue.next().unwrap().segment, expected));
+        for expected in [0, 1, 2, 3, 3] {
+            assert_eq!(queue.next().unwrap().urgency.rank(), expected);
         }
         assert!(queue.next().is_none());
         waits.abort();
