@@ -187,16 +187,14 @@ impl Follower {
     /// # Errors
     /// When there never will be.
     pub(super) async fn more(&mut self) -> Result<(), WaveformError> {
-        loop {
-            if let Some(error) = &*self.progress.borrow() {
-                return Err(error.clone());
-            }
-            match self.progress.has_changed() {
-                Ok(true) => return Ok(()),
-                Ok(false) => drop(self.progress.changed().await),
-                Err(_) => return Err(WaveformError::Gone),
-            }
-        }
+        // It may have come between the plan and now.
+        self.failure()?;
+        self.progress.changed().await.map_err(|_| WaveformError::Gone)?;
+        self.failure()
+    }
+
+    fn failure(&self) -> Result<(), WaveformError> {
+        self.progress.borrow().clone().map_or(Ok(()), Err)
     }
 }
 

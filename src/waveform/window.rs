@@ -17,7 +17,7 @@ impl Window {
     pub fn new(frames: u64, growing: bool, samples_per_pixel: u32, wanted: Range<u64>) -> Self {
         let each = u64::from(samples_per_pixel).max(1);
         let there = if growing { frames / each } else { frames.div_ceil(each) };
-        let first = (wanted.start / each).min(there);
+        let first = if wanted.start < frames { (wanted.start / each).min(there) } else { there };
         let end = if wanted.end <= wanted.start { first } else { wanted.end.div_ceil(each).min(there) };
         let pixels = first..end.max(first);
         let frame = |pixel: u64| (pixel * each).min(frames);
@@ -63,6 +63,7 @@ mod tests {
     fn what_is_not_there_is_empty() {
         assert_eq!(window(95, true, 200..300), (9..9, 90..90));
         assert_eq!(window(95, false, 200..300), (10..10, 95..95));
+        assert_eq!(window(95, false, 95..300), (10..10, 95..95));
         assert_eq!(window(95, false, u64::MAX..u64::MAX), (10..10, 95..95));
         assert_eq!(window(0, false, 0..u64::MAX), (0..0, 0..0));
         assert_eq!(window(95, false, 50..20), (5..5, 50..50));

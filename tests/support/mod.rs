@@ -16,6 +16,7 @@ use reqwest::header::HeaderMap;
 use tailcast::Server;
 use tailcast::config::Config;
 use tailcast::segments::Segments;
+use tailcast::waveform::Waveforms;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -75,6 +76,7 @@ impl Root {
 pub struct Running {
     pub address: SocketAddr,
     pub segments: Arc<Segments>,
+    pub waveforms: Arc<Waveforms>,
     panics: Box<dyn Fn() -> u64 + Send + Sync>,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<std::io::Result<()>>>,
@@ -93,12 +95,13 @@ impl Running {
         change(&mut config);
         let server = Server::bind(&config).await.unwrap();
         let (address, segments) = (server.address(), Arc::clone(server.segments()));
+        let waveforms = Arc::clone(server.waveforms());
         let panics = Box::new(server.panics());
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Self { address, segments, panics, stop: Some(stop), served: Some(served) }
+        Self { address, segments, waveforms, panics, stop: Some(stop), served: Some(served) }
     }
 
     pub fn url(&self, path: &str) -> String {
