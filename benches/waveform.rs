@@ -49,8 +49,9 @@ fn loops() {
         ("f32le:48000:2", false),
     ] {
         let meter = Meter::new(spec.parse().unwrap(), split);
-        let bytes: Vec<u8> =
-            (0..480_000 * meter.frame_bytes() as u32).map(|n| (n * 2_654_435_761 >> 13) as u8).collect();
+        let bytes: Vec<u8> = (0..480_000 * meter.frame_bytes() as u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
         let time = timed(|| {
             for _ in 0..100 {
                 for block in bytes.chunks(1024 * meter.frame_bytes()) {

@@ -154,6 +154,7 @@ fn joined(blocks: &[Peak], lanes: usize) -> Vec<Peak> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "places in what a test has in memory")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -172,6 +172,7 @@ impl Gather {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "places in what a test has in memory")]
 mod tests {
     use super::*;
     use crate::waveform::window::Window;

@@ -66,7 +66,8 @@ mod tests {
         assert_eq!(window(95, false, 95..300), (10..10, 95..95));
         assert_eq!(window(95, false, u64::MAX..u64::MAX), (10..10, 95..95));
         assert_eq!(window(0, false, 0..u64::MAX), (0..0, 0..0));
-        assert_eq!(window(95, false, 50..20), (5..5, 50..50));
+        let backwards = std::ops::Range { start: 50, end: 20 };
+        assert_eq!(window(95, false, backwards), (5..5, 50..50));
         assert_eq!(window(95, false, 55..55), (5..5, 50..50));
     }
 }
