@@ -15,6 +15,12 @@ check:
 ci:
     .ci/run
 
+# Chromium and Firefox against the server and a recorder (installs them on Debian); names files of tests/browser, else all
+browser-tests *FILES='tests/browser/*.test.js tests/browser/support/*.test.js':
+    cargo build --release --locked
+    tests/browser/install.sh
+    node --test --test-reporter=spec {{FILES}}
+
 # Micro-benchmarks
 bench *ARGUMENTS:
     cargo bench --bench serving -- {{ARGUMENTS}}

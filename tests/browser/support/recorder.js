@@ -1,0 +1,141 @@
+// Recorders: they append the demo's piece (src/demo/piece.rs), whose clock says what is heard when.
+
+import { open, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { freePort, stop } from './process.js';
+import { startListening } from './server.js';
+
+export const RATE = 48_000;
+const FRAME_BYTES = 4;
+const SPEC = `s16le:${RATE}:2`;
+/** How often a recorder writes, as a sound card's buffer would have it. */
+const PERIOD = 50;
+/** The demo's recording is ten minutes old when it starts. */
+const PIECE_LENGTH = '9:00';
+
+let piece;
+
+/** Nine minutes of the piece as s16le stereo at 48 kHz, had from the demo once in a run. */
+export function thePiece() {
+  piece ??= fetchPiece();
+  return piece;
+}
+
+async function fetchPiece() {
+  const address = `127.0.0.1:${await freePort()}`;
+  const demo = await startListening(['demo'], address);
+  try {
+    const answer = await fetch(`http://${address}/audio/demo.wav?pos=0&duration=${PIECE_LENGTH}`);
+    return soundOf(Buffer.from(await answer.arrayBuffer()));
+  } finally {
+    await stop(demo, 'SIGINT');
+  }
+}
+
+/** The bytes of a WAV's `data` chunk. */
+function soundOf(wav) {
+  let at = 12;
+  while (wav.toString('latin1', at, at + 4) !== 'data') {
+    at += 8 + wav.readUInt32LE(at + 4);
+    if (at >= wav.length) throw new Error('a WAV without sound');
+  }
+  return wav.subarray(at + 8, at + 8 + wav.readUInt32LE(at + 4));
+}
+
+/** A recording of `seconds` that has ended. */
+export async function finished(server, name, seconds) {
+  await writeFile(pathOf(server, name, 'pcm'), (await thePiece()).subarray(0, bytesIn(seconds)));
+  await writeSidecar(server, name, { ended: true });
+}
+
+/**
+ * A recording that is `headStart` seconds old and grows in real time from now on, until `end` or `pause`.
+ * Its title is its name unless one is given.
+ */
+export async function record(server, name, { headStart = 120, title } = {}) {
+  const sound = await thePiece();
+  await writeSidecar(server, name, { title });
+  const recorder = new Recorder(server, name, title, sound, await open(pathOf(server, name, 'pcm'), 'w'));
+  await recorder.begin(headStart);
+  return recorder;
+}
+
+class Recorder {
+  #server;
+  #name;
+  #title;
+  #sound;
+  #file;
+  #written = 0;
+  #startedAt;
+  #timer;
+  #writing = Promise.resolve();
+
+  constructor(server, name, title, sound, file) {
+    Object.assign(this, { name });
+    this.#server = server;
+    this.#name = name;
+    this.#title = title;
+    this.#sound = sound;
+    this.#file = file;
+  }
+
+  async begin(headStart) {
+    await this.#writeUntil(headStart);
+    this.resume();
+  }
+
+  /** Seconds that are in the file. */
+  get edge() {
+    return this.#written / FRAME_BYTES / RATE;
+  }
+
+  /** Goes on after `pause`, from where it was: what was played meanwhile is not missing, it comes later. */
+  resume() {
+    this.#startedAt = performance.now() - this.edge * 1000;
+    this.#timer = setInterval(() => {
+      const due = (performance.now() - this.#startedAt) / 1000;
+      this.#writing = this.#writing.then(() => this.#writeUntil(due));
+    }, PERIOD);
+  }
+
+  /** Stands still, without a word. */
+  async pause() {
+    clearInterval(this.#timer);
+    await this.#writing;
+  }
+
+  /** Stops and says so in the sidecar. Gives the length in seconds. */
+  async end() {
+    await this.stop();
+    await writeSidecar(this.#server, this.#name, { title: this.#title, ended: true });
+    return this.edge;
+  }
+
+  /** Stops without saying so. */
+  async stop() {
+    await this.pause();
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  async #writeUntil(seconds) {
+    const due = Math.min(bytesIn(seconds), this.#sound.length);
+    if (due <= this.#written) return;
+    const bytes = this.#sound.subarray(this.#written, due);
+    this.#written = due;
+    await this.#file.write(bytes);
+  }
+}
+
+const bytesIn = (seconds) => Math.floor(seconds * RATE) * FRAME_BYTES;
+
+const pathOf = (server, name, extension) => join(server.root, `${name}.${extension}`);
+
+async function writeSidecar(server, name, { title = name, ended = false }) {
+  const started = new Date().toISOString();
+  const lines = [`pcm = "${SPEC}"`, `title = ${JSON.stringify(title)}`, `started = "${started}"`];
+  if (ended) lines.push('ended = true');
+  await writeFile(pathOf(server, name, 'toml'), `${lines.join('\n')}\n`);
+}
