@@ -17,6 +17,9 @@ const FORMATS = ['wav', 'mp3', 'opus'];
 /** The longest the clock speaks, and what the element may be ahead or behind. */
 const SPEECH = 2.6;
 
+/** A browser that has so many seconds of sound does not wait for more. */
+const ENOUGH = 0.5;
+
 const stage = {};
 
 before(async () => {
@@ -40,6 +43,7 @@ for (const kind of BROWSERS) {
     after(() => stage[kind].close());
 
     for (const format of FORMATS) {
+      test(`${format}: the live edge for a minute`, (t) => followsTheEdge(t, kind, format));
       // One after the other: it takes work to listen.
       describe(`${format}: what is heard`, { concurrency: 1 }, () => {
         test('a growing recording from its start, and after seeks', (t) => hearsSeeks(t, kind, format));
@@ -47,7 +51,6 @@ for (const kind of BROWSERS) {
         test('the end of a recording', (t) => hearsTheEnd(t, kind, format));
         test('a finished recording', (t) => hearsFinished(t, kind, format));
       });
-      test(`${format}: the live edge for a minute`, (t) => followsTheEdge(t, kind, format));
       test(`${format}: the server is killed and comes back`, (t) => outlivesTheServer(t, kind, format));
     }
   });
@@ -174,17 +177,11 @@ async function followsTheEdge(t, kind, format) {
   const element = await open(t, kind, stage.server, `live.${format}`, stage.live.edge - 6);
   await element.play();
   await element.waitFor((audio) => audio.currentTime > 1);
-  const advanced = await element.advance(60);
-  const { types, waits } = await eventsWhilePlaying(element);
-  t.diagnostic(`advanced ${advanced} s in 60, ${waits} waits`);
-  assert.equal(waits, 0, types.join(' '));
-  assert.ok(advanced >= 58, `it advanced ${advanced} s`);
-}
-
-async function eventsWhilePlaying(element) {
-  const types = (await element.events()).map((event) => event.type);
-  const since = types.slice(types.indexOf('playing'));
-  return { types: since, waits: since.filter((type) => type === 'waiting').length };
+  const { by, waits } = await element.advance(60);
+  t.diagnostic(`advanced by ${by} s in 60, waited ${waits.map(({ time, ahead }) => `at ${time} with ${ahead} s`)}`);
+  // Where a machine has too much to do, Chromium also waits with sound at hand; that is not the server's.
+  assert.deepEqual(waits.filter(({ ahead }) => ahead < ENOUGH), []);
+  assert.ok(by >= 58, `it advanced by ${by} s`);
 }
 
 async function outlivesTheServer(t, kind, format) {
@@ -218,10 +215,19 @@ async function givesUp(element) {
 }
 
 /** Opens `/audio/NAME` at `pos` in a tab of its own, which is closed with the test. */
-async function open(t, kind, server, name, pos = 0) {
-  const page = await stage[kind].newPage();
-  t.after(() => page.close());
-  return openElement(page, stage.embedder.page(server.url(`/audio/${name}?pos=${pos}`)));
+function open(t, kind, server, name, pos = 0) {
+  return oneByOne(async () => {
+    const page = await stage[kind].newPage();
+    t.after(() => page.close());
+    return openElement(page, stage.embedder.page(server.url(`/audio/${name}?pos=${pos}`)));
+  });
+}
+
+/** Opening tabs takes so much more of a machine than playing that, all at once, they would stop each other's sound. */
+function oneByOne(work) {
+  const done = (stage.opened ?? Promise.resolve()).then(work);
+  stage.opened = done.catch(() => {});
+  return done;
 }
 
 /** The same, and what is to hear it. */

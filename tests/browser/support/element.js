@@ -28,7 +28,10 @@ class Element {
     return this.page.evaluate(stateOf, this.selector);
   }
 
-  /** What happened, in order: `{ type, at, time }`, `at` in seconds since it was opened, `time` its `currentTime`. */
+  /**
+   * What happened, in order: `{ type, at, time, ahead }`, `at` in seconds since it was opened, `time` its `currentTime`,
+   * `ahead` the seconds of sound that it had from there on.
+   */
   events() {
     return this.page.evaluate((selector) => document.querySelector(selector).noted, this.selector);
   }
@@ -39,12 +42,13 @@ class Element {
     return this.page.waitFor(looking, { timeout }, this.selector, ...args);
   }
 
-  /** How far it gets in so many seconds from now on. */
+  /** How far it gets in so many seconds from now on, and where it had to wait: `{ by, waits }`, which are events. */
   async advance(seconds) {
-    const from = await this.waitFor(noteTheTime);
+    const { noted, at, time } = await this.waitFor(noteTheTime);
     const timeout = seconds * 1000 + 30_000;
-    const to = await this.waitFor(timeWhenPassed, { timeout }, from.at + seconds * 1000);
-    return to - from.time;
+    const to = await this.waitFor(timeWhenPassed, { timeout }, at + seconds * 1000);
+    const since = (await this.events()).slice(noted);
+    return { by: to - time, waits: since.filter(({ type }) => type === 'waiting') };
   }
 
   /** Waits until an event has happened. */
@@ -61,15 +65,18 @@ function watch(selector) {
   const opened = performance.now();
   audio.noted = [];
   const types = ['playing', 'waiting', 'stalled', 'seeked', 'pause', 'ended', 'error', 'durationchange'];
+  const bufferedEnd = () => (audio.buffered.length > 0 ? audio.buffered.end(audio.buffered.length - 1) : 0);
   for (const type of types) {
     audio.addEventListener(type, () => {
-      audio.noted.push({ type, at: (performance.now() - opened) / 1000, time: audio.currentTime });
+      const time = audio.currentTime;
+      const ahead = Math.max(0, bufferedEnd() - time);
+      audio.noted.push({ type, at: (performance.now() - opened) / 1000, time, ahead });
     });
   }
 }
 
 function noteTheTime(audio) {
-  return { at: performance.now(), time: audio.currentTime };
+  return { noted: audio.noted.length, at: performance.now(), time: audio.currentTime };
 }
 
 function timeWhenPassed(audio, moment) {
