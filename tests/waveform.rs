@@ -556,7 +556,7 @@ async fn names_are_as_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn listeners_go_first() {
+async fn listeners_are_not_held_up_by_those_who_look() {
     let root = Root::new();
     root.finished("long", "s16le:48000:2", b"");
     OpenOptions::new().write(true).open(root.file("long.pcm")).unwrap().set_len(1 << 40).unwrap();
