@@ -170,8 +170,9 @@ impl Segments {
         self.under_way.lock().len()
     }
 
-    /// Runs `work` on a thread of the encoders when none of them has anything to code that is for a listener; `None` if
-    /// it panicked or the server is shutting down. It should take a millisecond, no more: who comes meanwhile waits.
+    /// Runs `work` on a thread of the encoders when there is nothing to code that is for a listener, or when there has been
+    /// for long; `None` if it panicked or the server is shutting down. It should take a millisecond, no more: who comes
+    /// meanwhile waits.
     pub async fn idle<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         self.pool.run(Urgency::Idle, work).await
     }

@@ -1,5 +1,5 @@
 //! A bounded pool of threads for coding. What was just recorded goes first, then what a listener is waiting for, then
-//! what is read ahead, then what nobody listens to.
+//! what is read ahead, then what nobody listens to (which gets a turn now and then all the same).
 
 use std::collections::VecDeque;
 use std::io;
@@ -41,17 +41,26 @@ struct Job {
     work: Box<dyn FnOnce() + Send>,
 }
 
+/// Jobs that go before one that nobody hears, at most: its turns are a tenth as long as theirs, so that it comes to its end
+/// on a server that is never idle and takes a hundredth of its time.
+const PATIENCE: u32 = 8;
+
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// Jobs that went before an idle one since the last of these.
+    went_before: u32,
     closed: bool,
 }
 
 impl Queue {
-    /// The most urgent job, of equals the first.
+    /// The most urgent job, of equals the first; or an idle one whose patience is at an end.
     fn next(&mut self) -> Option<Job> {
         let (first, _) = self.jobs.iter().enumerate().min_by_key(|(_, job)| job.urgency.rank())?;
-        self.jobs.remove(first)
+        let idle = self.jobs.iter().position(|job| matches!(job.urgency, Urgency::Idle));
+        let next = idle.filter(|_| self.went_before >= PATIENCE).unwrap_or(first);
+        self.went_before = if idle.is_none_or(|idle| idle == next) { 0 } else { self.went_before + 1 };
+        self.jobs.remove(next)
     }
 }
 
@@ -146,11 +155,24 @@ mod tests {
         let urgencies =
             [Urgency::Idle, Urgency::Segment(ahead), Urgency::Segment(awaited), Urgency::Idle, Urgency::Live];
         let jobs = urgencies.map(|urgency| Job { urgency, work: Box::new(|| ()) });
-        let mut queue = Queue { jobs: jobs.into(), closed: false };
+        let mut queue = Queue { jobs: jobs.into(), ..Queue::default() };
         for expected in [0, 1, 2, 3, 3] {
             assert_eq!(queue.next().unwrap().urgency.rank(), expected);
         }
         assert!(queue.next().is_none());
         waits.abort();
+    }
+
+    #[test]
+    fn what_nobody_hears_is_not_put_off_for_ever() {
+        let job = |urgency| Job { urgency, work: Box::new(|| ()) };
+        let mut queue = Queue { jobs: [job(Urgency::Idle), job(Urgency::Idle)].into(), ..Queue::default() };
+        let mut ranks = Vec::new();
+        for _ in 0..20 {
+            queue.jobs.push_back(job(Urgency::Live));
+            ranks.push(queue.next().unwrap().urgency.rank());
+        }
+        let expected = [vec![0; 8], vec![3], vec![0; 8], vec![3], vec![0; 2]].concat();
+        assert_eq!(ranks, expected);
     }
 }
