@@ -50,7 +50,10 @@ export class Sound extends EventTarget {
     audio.addEventListener('error', () => this.failed());
     audio.addEventListener('ended', () => this.ended());
     status.addEventListener('status', () => this.look());
-    status.addEventListener('fine', () => this.recover());
+    status.addEventListener('fine', () => {
+      this.say('');
+      this.recover();
+    });
     status.addEventListener('trouble', (event) => {
       if (this.wanted) this.say(`${event.detail} It plays on as soon as it can.`);
     });
@@ -62,7 +65,11 @@ export class Sound extends EventTarget {
   }
 
   get position() {
-    return this.isOpen ? this.base + this.audio.currentTime : this.target;
+    if (!this.isOpen) return this.target;
+    const time = this.audio.currentTime;
+    // At the end of a source that claimed hours, browsers put their time there.
+    const isClaimed = this.base + time > this.status.edge + 2;
+    return this.base + (isClaimed ? this.lastTime : time);
   }
 
   get bytesPerSecond() {
@@ -168,7 +175,7 @@ export class Sound extends EventTarget {
     this.count += 1;
     this.audio.src = `${this.status.value.audio[this.format]}?pos=${start}${more}&n=${this.count}`;
     this.movedAt = performance.now();
-    this.lastTime = -1;
+    this.lastTime = 0;
     if (this.wanted) this.start();
   }
 
@@ -214,11 +221,12 @@ export class Sound extends EventTarget {
   }
 
   moved() {
-    if (this.audio.currentTime !== this.lastTime) {
-      this.lastTime = this.audio.currentTime;
+    const time = this.position - this.base;
+    if (this.isOpen && time !== this.lastTime) {
+      this.lastTime = time;
       this.movedAt = performance.now();
       if (!this.audio.paused && this.audio.readyState > 2 && this.said) this.say('');
-      if (this.audio.currentTime > 1) this.failures = 0;
+      if (time > 1) this.failures = 0;
     }
     this.applyRate();
     this.change();
@@ -261,7 +269,8 @@ export class Sound extends EventTarget {
     this.change();
     if (!this.wanted) return;
     if (this.failures > 4 && !this.status.inTrouble) return this.giveUp();
-    this.say('The sound broke off; connecting again …');
+    // The first time it is most often over in a moment.
+    if (this.failures > 1) this.say('The sound broke off; connecting again …');
     setTimeout(() => this.status.ask().then(() => this.recover()), 400 * this.failures);
   }
 

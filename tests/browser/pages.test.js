@@ -1,0 +1,314 @@
+// The pages as people use them: list, keys, links, what is remembered, who cannot see or has no script.
+
+import assert from 'node:assert/strict';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { BROWSERS, launch } from './support/browsers.js';
+import { until } from './support/process.js';
+import { openPlayer } from './support/player.js';
+import { finished, record } from './support/recorder.js';
+import { serve } from './support/server.js';
+import { startSink } from './support/sink.js';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const stage = {};
+
+before(async () => {
+  stage.sink = await startSink();
+  stage.server = await serve({ growthTimeout: 3 });
+  stage.live = await record(stage.server, 'live', { headStart: 60, title: 'The live one' });
+  await finished(stage.server, 'done', 45);
+});
+
+after(async () => {
+  await stage.live?.stop();
+  await stage.server?.stop();
+  await stage.sink?.stop();
+});
+
+for (const kind of BROWSERS) {
+  describe(kind, { concurrency: 1 }, () => {
+    before(async () => (stage[kind] = await launch(kind, { sink: stage.sink, reducedMotion: true })));
+    after(() => stage[kind].close());
+
+    const newPage = async (t, width = 1100, height = 900) => {
+      const page = await stage[kind].newPage();
+      t.after(() => page.close());
+      await page.viewport(width, height);
+      return page;
+    };
+    const open = async (t, name, options) => openPlayer(await newPage(t), stage.server, name, options);
+
+    test('the list follows the folder', async (t) => followsTheFolder(await newPage(t), kind));
+    test('the list is searched and goes on', async (t) => searches(await newPage(t)));
+    test('keys', async (t) => takesKeys(await open(t, 'done')));
+    test('a place and choices are remembered', async (t) => remembers(await open(t, 'done')));
+    test('links to a moment, a clip, the edge', async (t) => followsLinks(await open(t, 'live')));
+    test('a time of day', async (t) => goesToATimeOfDay(await open(t, 'live')));
+    test('a clip in a loop', async (t) => loops(await open(t, 'done', { hash: '#t=10,12.5' })));
+    test('speed', async (t) => playsFaster(await open(t, 'done', { hash: '#t=0' })));
+    test('the waveform is the sound’s, and grows', async (t) => drawsTheWaveform(await open(t, 'live')));
+    test('a recording that is removed', async (t) => tellsOfALoss(t, kind, open));
+    test('nobody is kept out', async (t) => isAccessible(await newPage(t)));
+    test('narrow and wide', async (t) => fits(await newPage(t)));
+  });
+}
+
+test('a dark page is as readable', async (t) => {
+  const browser = await launch('chromium', { dark: true });
+  t.after(() => browser.close());
+  await isAccessible(await browser.newPage());
+});
+
+test('without a script there is an <audio> that plays', async (t) => {
+  const browser = await launch('chromium');
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  const context = await page.driven.context().browser().newContext({ javaScriptEnabled: false });
+  const plain = await context.newPage();
+  await plain.goto(stage.server.url('/'));
+  await plain.click('text=done');
+  const audio = await plain.locator('audio:visible');
+  assert.equal(await audio.count(), 1);
+  assert.equal(await audio.getAttribute('src'), '/audio/done.mp3');
+  assert.equal(await plain.locator('#player:visible').count(), 0);
+  assert.deepEqual(await plain.locator('main a:visible').allInnerTexts(), ['MP3', 'Opus', 'WAV']);
+});
+
+const rows = () => [...document.querySelectorAll('#recordings > li')].map((row) => row.innerText.replace(/\s+/g, ' '));
+
+async function followsTheFolder(page, kind) {
+  const name = `new-${kind}`;
+  await page.goto(stage.server.url('/'));
+  const seen = () => page.evaluate(rows);
+  const row = async (text) => (await seen()).find((row) => row.includes(text));
+  const lengthOf = async () => Number((await row('The live one')).match(/0:0(\d):/)[1]) * 60
+    + Number((await row('The live one')).match(/0:0\d:(\d\d)/)[1]);
+  const first = await lengthOf();
+  await until('the live one is seen to grow', async () => (await lengthOf()) >= first + 2);
+  assert.match(await row('The live one'), /live/);
+  assert.doesNotMatch(await row('done'), / live /);
+  const recorder = await record(stage.server, name, { headStart: 2 });
+  await until('a new one is on top', async () => (await seen())[0].startsWith(`${name} live`));
+  await recorder.end();
+  await until('its badge goes', async () => !(await row(name)).includes('live'));
+  await rm(join(stage.server.root, `${name}.pcm`));
+  await until('it goes', async () => !(await row(name)));
+  assert.deepEqual(page.errors, []);
+}
+
+async function searches(page) {
+  const many = Array.from({ length: 130 }, (_, n) => `many/part ${n}`);
+  await mkdir(join(stage.server.root, 'many'), { recursive: true });
+  await Promise.all(many.map((name) => writeFile(join(stage.server.root, `${name}.pcm`), Buffer.alloc(400))));
+  await page.goto(stage.server.url('/'));
+  const count = () => page.evaluate(() => document.querySelectorAll('#recordings > li').length);
+  await until('the first page is there', async () => (await count()) === 100);
+  await page.click('#more');
+  await until('there are more', async () => (await count()) > 130);
+  await page.click('#search input');
+  for (const letter of 'part 77') await page.press(letter);
+  await page.waitFor(() => document.querySelectorAll('#recordings > li').length === 1);
+  assert.match((await page.evaluate(rows))[0], /^many\/part 77/);
+  assert.match(await page.evaluate(() => document.getElementById('count').textContent), /^1 /);
+  assert.equal(await page.evaluate(() => location.search), '?q=part%2077');
+  await rm(join(stage.server.root, 'many'), { recursive: true });
+}
+
+async function takesKeys(player) {
+  const { page } = player;
+  const at = (seconds) => player.waitFor(({ position }, wanted) => position === wanted, {}, `0:00:${String(seconds).padStart(2, '0')}`);
+  const after = async (keys, seconds) => {
+    for (const key of keys.split(' ')) await page.press(key);
+    await at(seconds);
+  };
+  await after('4', 18);
+  await after('ArrowRight', 23);
+  await after('ArrowLeft ArrowLeft', 13);
+  await after('l', 43);
+  await after('j', 28);
+  await after('Home', 0);
+  await after('End', 44);
+  await page.press('2');
+  await page.press('k');
+  await player.waitFor(({ isHeard, isPlaying }) => isHeard && isPlaying);
+  await page.press(' ');
+  await player.waitFor(({ isHeard, isPlaying }) => !isHeard && !isPlaying);
+  const volume = () => page.evaluate(() => document.getElementById('sound').volume);
+  await page.press('ArrowDown');
+  assert.equal(await volume(), 0.95);
+  await page.press('m');
+  assert.equal(await page.evaluate(() => document.getElementById('sound').muted), true);
+  await page.press('?');
+  await page.waitFor(() => document.getElementById('keys').open);
+  await page.press('Escape');
+  await page.waitFor(() => !document.getElementById('keys').open);
+  // In a field they are letters.
+  await page.click('#go-to');
+  await page.press('4');
+  assert.equal(await page.evaluate(() => document.getElementById('go-to').value), '4');
+  assert.deepEqual(page.errors, []);
+}
+
+async function remembers(player) {
+  const { page } = player;
+  await page.evaluate(() => localStorage.clear());
+  await openPlayer(page, stage.server, 'done');
+  await page.press('3');
+  await player.choose('#format', 'wav');
+  await page.press('ArrowDown');
+  await openPlayer(page, stage.server, 'done');
+  assert.equal((await player.shown()).position, '0:00:13');
+  assert.equal(await page.evaluate(() => document.getElementById('format').value), 'wav');
+  assert.equal(await page.evaluate(() => document.getElementById('volume').value), '0.95');
+  await player.play();
+  await player.waitFor(({ isHeard, source }) => isHeard && source.startsWith('/audio/done.wav?pos=13.5'));
+}
+
+async function followsLinks(player) {
+  const { page } = player;
+  const goTo = (hash) => page.evaluate((hash) => void (location.hash = hash), hash);
+  await goTo('t=0:41');
+  await player.waitFor(({ position }) => position === '0:00:41');
+  await goTo('t=12.5,20');
+  await player.waitFor(({ position }) => position === '0:00:12');
+  assert.equal(await page.evaluate(() => document.getElementById('clip-from').value), '0:00:12.500');
+  await goTo('t=live');
+  await player.waitFor(({ behind }) => /^0:00:0[0-9] behind live$/.test(behind));
+  const before = await player.shown();
+  await goTo('t=nonsense');
+  assert.equal((await player.shown()).message, before.message);
+  // The link that is copied leads back.
+  await page.evaluate(() => {
+    navigator.clipboard.writeText = (text) => void (window.copied = text);
+  });
+  await page.press('Home');
+  await page.press('ArrowRight');
+  await page.click('#moment');
+  assert.equal(await page.waitFor(() => window.copied), stage.server.url('/play/live#t=0:00:05'));
+  await page.click('#clip-link');
+  await page.waitFor((link) => window.copied === link, {}, stage.server.url('/play/live#t=12.5,20'));
+}
+
+async function goesToATimeOfDay(player) {
+  const { page } = player;
+  const started = await page.evaluate(() => JSON.parse(document.getElementById('recording').dataset.status).started);
+  const at = new Date(new Date(started).getTime() + 33_000);
+  const two = (number) => String(number).padStart(2, '0');
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  await player.choose('#go-by', 'clock');
+  await player.enter('#go-to', time);
+  await player.waitFor(({ position }) => /0:00:3[23]/.test(position));
+  assert.equal((await player.shown()).wall.padStart(8, '0').slice(0, 7), time.slice(0, 7));
+  await player.enter('#go-to', `${two((at.getHours() + 3) % 24)}:00`);
+  await player.waitFor(({ message }) => message.includes('is not in the recording'));
+  await player.choose('#go-by', 'start');
+  await player.enter('#go-to', '9:99:99');
+  await player.waitFor(({ message }) => message.includes('“9:99:99” is not a time'));
+}
+
+async function loops(player) {
+  const { page } = player;
+  await page.click('#clip-loop');
+  await player.waitFor(({ isHeard, time }) => isHeard && time > 12);
+  await player.waitFor(({ isHeard, time }) => isHeard && time < 11, {});
+  await player.waitFor(({ isHeard, time }) => isHeard && time > 12);
+  // Leaving it, one is where one was.
+  await page.press('Escape');
+  await player.waitFor(({ isHeard, time }) => isHeard && time > 13.5);
+  assert.equal(await page.evaluate(() => document.getElementById('clip').hidden), true);
+}
+
+async function playsFaster(player) {
+  await player.choose('#speed', '3');
+  await player.play();
+  await player.waitFor(({ isHeard, time }) => isHeard && time > 1);
+  const [begun, from] = [performance.now(), (await player.shown()).time];
+  await player.waitFor(({ time }) => time > 13);
+  const speed = ((await player.shown()).time - from) / ((performance.now() - begun) / 1000);
+  assert.ok(speed > 2 && speed < 3.5, `it played at ${speed}`);
+  assert.equal(await player.page.evaluate(() => document.getElementById('sound').preservesPitch), true);
+}
+
+/** Columns of the waveform in which more is drawn than a line. */
+const drawnColumns = () => {
+  const canvas = document.getElementById('waveform');
+  const { data, width, height } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let columns = 0;
+  for (let x = 0; x < width; x += 1) {
+    let drawn = 0;
+    for (let y = 0; y < height; y += 1) drawn += data[4 * (y * width + x) + 3] > 0 ? 1 : 0;
+    columns += drawn > 4 ? 1 : 0;
+  }
+  return columns / width;
+};
+
+async function drawsTheWaveform(player) {
+  const { page } = player;
+  const fetched = () => page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => name.includes('/waveform/')).map(({ name, transferSize }) => [name, transferSize]));
+  // Two thirds are bars, the rest gaps.
+  await until('it is drawn', async () => (await page.evaluate(drawnColumns)) > 0.6);
+  const first = (await fetched()).length;
+  await until('it is asked for what is new', async () => (await fetched()).length >= first + 3);
+  const starts = (await fetched()).map(([name]) => Number(new URL(name).searchParams.get('start')));
+  assert.equal(starts[0], 0);
+  assert.ok(starts.slice(1).every((start, n) => start > starts[n] && start > 50), `asked from ${starts}`);
+  assert.ok((await page.evaluate(drawnColumns)) > 0.6);
+}
+
+async function tellsOfALoss(t, kind, open) {
+  const name = `lost-${kind}`;
+  const recorder = await record(stage.server, name, { headStart: 5 });
+  t.after(() => recorder.stop());
+  const player = await open(t, name);
+  await rm(join(stage.server.root, `${name}.pcm`));
+  await player.waitFor(({ message }) => message.includes(`there is no recording`));
+  const errors = player.page.errors.filter((error) => !error.includes('404') && !error.includes(name));
+  assert.deepEqual(errors, []);
+}
+
+/** Findings of axe that keep somebody out. */
+const findings = async () => {
+  const { violations } = await window.axe.run();
+  const nodes = (violation) => violation.nodes.map((node) => `${node.target} ${node.failureSummary}`);
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map((violation) => [violation.id, ...nodes(violation)]);
+};
+
+async function isAccessible(page) {
+  for (const path of ['/', '/play/done#t=10,20', '/play/none']) {
+    await page.goto(stage.server.url('/healthz'));
+    await page.goto(stage.server.url(path));
+    await page.waitFor(() => document.readyState === 'complete');
+    await page.evaluate(`() => {${AXE}}`);
+    assert.deepEqual(await page.evaluate(findings), [], path);
+  }
+  await page.goto(stage.server.url('/play/done'));
+  await page.waitFor(() => !document.getElementById('player').hidden);
+  await page.press('?');
+  await page.evaluate(`() => {${AXE}}`);
+  assert.deepEqual(await page.evaluate(findings), [], 'the keys');
+  await page.press('Escape');
+  // What a screen reader says of where one is.
+  await page.press('2');
+  await page.waitFor(() => document.getElementById('seek').getAttribute('aria-valuetext') === '9 seconds of 45 seconds');
+}
+
+async function fits(page) {
+  for (const width of [320, 768, 1600]) {
+    await page.viewport(width, 800);
+    for (const path of ['/', '/play/live#t=10,20']) {
+      await page.goto(stage.server.url('/healthz'));
+      await page.goto(stage.server.url(path));
+      await page.waitFor(() => document.readyState === 'complete');
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(over <= 0, `${path} is ${over} px too wide for ${width}`);
+    }
+  }
+}
