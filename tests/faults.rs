@@ -1064,7 +1064,7 @@ async fn more_recordings_than_files_may_be_open_are_all_listed() {
     command.args(["-c", "ulimit -n 100 && exec \"$0\" serve --listen 127.0.0.1:0 --root \"$1\""]);
     command.arg(env!("CARGO_BIN_EXE_tailcast")).arg(root.path());
     let server = Process::start(command, "http://");
-    let list = Open::at(server.url("/recordings"), &[]).await.rest().await.json();
+    let list = Open::at(server.url("/recordings?limit=1000"), &[]).await.rest().await.json();
     assert_eq!(list["recordings"].as_array().unwrap().len(), 300);
     assert_eq!(list.get("unusable"), None, "{list}");
 }

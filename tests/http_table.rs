@@ -927,6 +927,33 @@ async fn a_clip_whose_place_moves_with_the_live_edge_is_not_kept() {
     }
 }
 
+/// A player that asks for one range of `pos=-2` will ask for another, when that means another second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_what_moves_with_the_live_edge_is_one_of_what_it_means_now() {
+    for format in FORMATS {
+        let (root, server, _) = growing().await;
+        let moving = format!("{}?n=1&pos=-2&x=%26", path(format));
+        let ask = format!("GET {moving} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nrange: bytes=0-\r\n\r\n");
+        let answer = server.raw(&ask).await;
+        assert!(answer.starts_with("HTTP/1.1 307 "), "{answer}");
+        let place = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+        // The recording is three seconds long.
+        assert_eq!(place, "?n=1&pos=1.000000000&x=%26");
+        assert!(answer.contains("cache-control: no-store"), "{answer}");
+        let settled = format!("{}{place}", path(format));
+        let first = server.range(&settled, "bytes=0-999").await;
+        assert_eq!((first.status, &first.body), (206, &server.range(&moving, "bytes=0-999").await.body));
+        root.append("show.pcm", &sound::noise(SECOND / 4, 2, 12));
+        assert_eq!(server.range(&settled, "bytes=0-999").await.body, first.body, "it stays");
+        assert_eq!(server.get_with(&format!("{}?pos=-2&duration=0.5", path(format)), &[]).await.status, 200);
+        // Written so that it cannot be replaced, it is answered as it is.
+        assert_eq!(server.range(&format!("{}?%70os=-2", path(format)), "bytes=0-9").await.status, 206);
+        root.end("show", PCM);
+        let end = ask.replace("bytes=0-", "bytes=0-9");
+        assert!(server.raw(&end).await.starts_with("HTTP/1.1 206 "), "a finished one does not move");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clip_from_before_an_inferred_end_is_asked_about_each_time() {
     let root = Root::new();
@@ -1136,10 +1163,10 @@ async fn the_list_has_every_recording_and_why_one_cannot_be_had() {
     let list = server.get("/recordings").await.json();
     let names: Vec<_> =
         list["recordings"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["show", "sub/live one"]);
+    assert_eq!(names, ["sub/live one", "show"], "the newest first: it is shorter, so it began later");
     assert_eq!(list["unusable"][0]["name"], "broken");
     assert!(list["unusable"][0]["error"].as_str().unwrap().contains("s17le"), "{list}");
-    let address = list["recordings"][1]["audio"]["mp3"].as_str().unwrap();
+    let address = list["recordings"][0]["audio"]["mp3"].as_str().unwrap();
     assert_eq!(address, "/audio/sub/live%20one.mp3");
     assert_eq!(server.head(address).await.status, 200);
     assert_eq!(server.get("/recordings/sub/live%20one").await.json()["name"], "sub/live one");

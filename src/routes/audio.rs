@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body as AxumBody;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, RawQuery, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::headers::{joined, refusal, text};
 use super::query::{self, RenditionQuery, coming};
-use super::{App, blocking};
+use super::{App, blocking, fresh};
 use crate::body::{BodyError, BodyReader, End, Until};
 use crate::error::Problem;
 use crate::http::{
@@ -32,6 +32,7 @@ pub async fn audio(
     method: Method,
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<RenditionQuery>, QueryRejection>,
+    RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Path(path) = path.map_err(|rejection| Problem::path(rejection.body_text()))?;
@@ -42,6 +43,13 @@ pub async fn audio(
     let (recording, named) = find(&app, &path, &query).await?;
     let format = named.or_else(|| accepted(&headers)).unwrap_or(Format::Wav);
     let moving = query.is_relative()?;
+    if moving
+        && headers.contains_key(header::RANGE)
+        && recording.extent().is_growing()
+        && let Some(settled) = query.settled(&raw.unwrap_or_default(), &recording)?
+    {
+        return Ok(elsewhere(&settled));
+    }
     let rendition = Arc::new(blocking(move || query.rendition(recording, format)).await??);
     let exchange = Exchange { app, rendition, moving, head: method == Method::HEAD, headers };
     let mut response = exchange.answer().await?;
@@ -50,6 +58,14 @@ pub async fn audio(
         response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
     }
     Ok(response)
+}
+
+/// Sends a client to where what it asks for stays. Whoever asks for a range will ask for another, and has to find there what
+/// goes with the first, though `pos=-30` means another second by then.
+fn elsewhere(query: &str) -> Response {
+    let mut response = fresh(StatusCode::TEMPORARY_REDIRECT);
+    response.headers_mut().insert(header::LOCATION, text(&query));
+    response
 }
 
 /// The recording that a path means, and the format if the parameter or else the path's extension names one.

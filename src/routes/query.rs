@@ -6,6 +6,7 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use serde::Deserialize;
 use tailcast_codecs::format::{Format, Parameters};
+use tailcast_codecs::grid::{NANOS, scale};
 
 use crate::error::Problem;
 use crate::recording::{Extent, Recording};
@@ -61,6 +62,21 @@ impl RenditionQuery {
     /// When `pos` is not a position.
     pub fn is_relative(&self) -> Result<bool, Problem> {
         Ok(!matches!(self.position()?, Position::FromStart(_)))
+    }
+
+    /// The query with a position that stays where it is in place of one that moves with the live edge: that of the frame
+    /// which the latter means now. `None` if it is not there to replace.
+    ///
+    /// # Errors
+    /// When `pos` is not a position.
+    pub fn settled(&self, query: &str, recording: &Recording) -> Result<Option<String>, Problem> {
+        let rate = recording.spec().rate;
+        let nanos = scale(self.position()?.frame(recording.extent().frames, rate), NANOS, rate.into());
+        let settled = format!("pos={}.{:09}", nanos / NANOS, nanos % NANOS);
+        let is_position = |pair: &&str| pair.starts_with("pos=");
+        let pairs: Vec<&str> =
+            query.split('&').map(|pair| if is_position(&pair) { &settled } else { pair }).collect();
+        Ok(query.split('&').any(|pair| is_position(&pair)).then(|| format!("?{}", pairs.join("&"))))
     }
 
     /// The rendition asked for, whose start the recording must have, or soon have. May take some time: a resampler's

@@ -48,6 +48,7 @@ for (const kind of BROWSERS) {
       describe(`${format}: what is heard`, { concurrency: 1 }, () => {
         test('a growing recording from its start, and after seeks', (t) => hearsSeeks(t, kind, format));
         test('a growing recording from pos=25', (t) => hearsFromThere(t, kind, format));
+        test('a growing recording from pos=-30, and after seeks', (t) => hearsFromBeforeTheEdge(t, kind, format));
         test('the end of a recording', (t) => hearsTheEnd(t, kind, format));
         test('a finished recording', (t) => hearsFinished(t, kind, format));
       });
@@ -120,6 +121,24 @@ async function hearsFromThere(t, kind, format) {
   await element.play();
   const within = kind === 'firefox' && format === 'opus' ? FIREFOX_OPUS_AHEAD : TOLERANCE;
   assertHeard(t, await hearPast(element, ear, 30 - 25), 30, { pos: 25, within });
+}
+
+/** Where that is, moves; where the element is does not, whatever it asks for later. */
+async function hearsFromBeforeTheEdge(t, kind, format) {
+  const { element, ear } = await openToHear(t, kind, stage.server, `live.${format}`, -30);
+  const within = kind === 'firefox' && format === 'opus' ? FIREFOX_OPUS_AHEAD : SEEK_TOLERANCE;
+  const hearsStart = async (from) => {
+    if (from > 0) await element.seek(from);
+    await ear.start();
+    await element.play();
+    await element.waitFor((audio, time) => audio.currentTime > time, {}, from + 10 + SPEECH);
+    const [tick] = clockHeard(await ear.stop());
+    return tick.said - tick.claimed;
+  };
+  const first = await hearsStart(0);
+  const again = [await hearsStart(10), await hearsStart(1)];
+  t.diagnostic(`it begins at ${first}, and ${again}`);
+  for (const start of again) assert.ok(Math.abs(start - first) <= within, `it began at ${first}, then at ${start}`);
 }
 
 async function hearsTheEnd(t, kind, format) {
