@@ -6,6 +6,8 @@ import { clock, spoken } from './times.js';
 
 // A pointer that moves less than that means a click.
 const DRAG = 5;
+// Samples of up to so much of 128 are drawn as soft as they are.
+const QUIETEST = 12;
 const BAR = 2;
 const GAP = 1;
 
@@ -63,12 +65,14 @@ export class SeekBar extends EventTarget {
     const colours = getComputedStyle(element);
     const [past, ahead] = ['--past', '--ahead'].map((name) => colours.getPropertyValue(name));
     const head = this.place(this.position);
+    // What is soft throughout is drawn larger, noise all the same as noise.
+    const perUnit = (0.46 * height) / Math.max(waveform.loudest, QUIETEST);
     for (let x = 0; x < width; x += BAR + GAP) {
       const range = waveform.range((x / width) * length, ((x + BAR + GAP) / width) * length);
       const [low, high] = range ?? [0, 0];
-      const top = ((127 - high) / 255) * height;
+      const tall = Math.max(1, (high - low) * perUnit);
       context.fillStyle = x < head ? past : ahead;
-      context.fillRect(x, Math.min(top, height / 2 - 0.5), BAR, Math.max(1, ((high - low) / 255) * height));
+      context.fillRect(x, Math.min(height / 2 - high * perUnit, (height - 1) / 2), BAR, tall);
     }
     this.head.style.transform = `translateX(${head}px)`;
     this.region.hidden = !this.clip;

@@ -25,6 +25,7 @@ export class Waveform {
     while (frames / this.perPixel > MOST / 2) this.perPixel *= 2;
     this.pairs = new Int8Array(2 * MOST);
     this.pixels = 0;
+    this.loudest = 1; // of all numbers, 128 at most
     this.frames = 0; // up to where it is known
     this.isWhole = false; // that the last, partial pixel is there
     this.isFetching = false;
@@ -91,6 +92,7 @@ export class Waveform {
       this.pairs = more;
     }
     this.pairs.set(pairs, 2 * this.pixels);
+    this.loudest = pairs.reduce((loudest, value) => Math.max(loudest, Math.abs(value)), this.loudest);
     this.pixels += pairs.length / 2;
     this.frames = this.pixels * this.perPixel;
   }

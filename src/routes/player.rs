@@ -18,7 +18,7 @@ const KEYS: [(&str, &str); 10] = [
     ("< >", "slower, faster"),
     ("0 to 9", "to that tenth of the recording"),
     ("Home End", "to the beginning; to the end, or live"),
-    ("Esc", "drop the clip"),
+    ("Esc", "discard the clip"),
     ("?", "this list"),
 ];
 
@@ -96,7 +96,7 @@ fn clip() -> Markup {
             div.fields {
                 button #clip-loop aria-pressed="false" { "Listen in a loop" }
                 button #clip-link { "Copy link" }
-                button #clip-drop { "Drop" }
+                button #clip-drop { "Discard" }
             }
             div.fields {
                 "Download"
