@@ -71,7 +71,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 use config::{Config, Names, Origin};
@@ -141,7 +141,7 @@ impl Server {
             error,
         })?;
         let refused = |error| StartError::Listen { name: listen.clone(), address: config.listen, error };
-        let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
+        let listener = listen_on(config.listen).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (stop, stopping) = watch::channel(false);
         let (waveforms, panics) = (Waveforms::new(Arc::clone(&segments)), Arc::new(AtomicU64::new(0)));
@@ -199,6 +199,17 @@ impl Server {
             }
         }
     }
+}
+
+/// Connections that may wait to be accepted: after a restart all the pages that were open come at once.
+const BACKLOG: u32 = 1024;
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that was killed is to be able to come back at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Runs a program's future to its end. Work that waits for a slow disk or a reader then does not keep the process.

@@ -170,3 +170,57 @@ async fn lists_that_are_asked_for_while_recordings_come_and_go_have_each_once() 
     }
     assert_eq!(list(&server, "?limit=1000").await["total"], 150);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_behind_a_link_and_one_that_was_emptied_are_as_they_are_now() {
+    let root = Root::new();
+    root.write("shared.txt", "title = 'Old'\nended = true");
+    root.write("sub/show.pcm", [0; 16]);
+    std::os::unix::fs::symlink("../shared.txt", root.file("sub/show.toml")).unwrap();
+    write(&root, "emptied", "Old", "2026-01-01T00:00:00Z");
+    let server = Running::start(&root).await;
+    let titles = || async {
+        let list = list(&server, "").await;
+        let recordings = list["recordings"].as_array().unwrap().clone();
+        recordings.iter().map(|recording| recording["title"].clone()).collect::<Vec<_>>()
+    };
+    server.get("/recordings/emptied").await;
+    assert_eq!(titles().await, ["Old", "Old"]);
+    root.write("shared.txt", "title = 'New'\nended = true");
+    root.write("emptied.toml", "");
+    titles().await;
+    for _ in 0..300 {
+        if titles().await.iter().all(|title| *title != "Old") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("{:?}", titles().await);
+}
+
+/// As when a thousand pages come back after a restart: whoever listens meanwhile is not to notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_ask_at_once_are_told_by_a_few_looks_and_take_nobodys_threads() {
+    let root = Root::new();
+    for number in 0..300 {
+        write(&root, &format!("show{number:03}"), "", "2026-01-01T00:00:00Z");
+    }
+    let catalogue = tailcast::recording::Catalogue::open(
+        root.path(),
+        PCM.parse().unwrap(),
+        std::time::Duration::from_secs(2),
+    )
+    .unwrap();
+    let asking: Vec<_> = (0..2000)
+        .map(|_| {
+            let catalogue = catalogue.clone();
+            tokio::spawn(async move { catalogue.list().await.unwrap() })
+        })
+        .collect();
+    let mut lists = Vec::new();
+    for asked in asking {
+        lists.push(asked.await.unwrap());
+    }
+    let looks: HashSet<_> = lists.iter().map(|list| list.as_ptr()).collect();
+    assert!(looks.len() < 20, "{} looks", looks.len());
+}

@@ -26,8 +26,8 @@ fn samples(spec: PcmSpec, bytes: &[u8]) -> Vec<Vec<i64>> {
             return (i64::from(bytes[0]) - 128) * 256;
         }
         if name.starts_with("f32") {
-            let value = f64::from(f32::from_le_bytes(bytes.try_into().unwrap()));
-            let scaled = if value.is_nan() { 0.0 } else { (value * 32767.0).round() };
+            let value = f32::from_le_bytes(bytes.try_into().unwrap());
+            let scaled = if value.is_nan() { 0.0 } else { (value * 32767.0).trunc() };
             return scaled.clamp(-32768.0, 32767.0) as i64;
         }
         if name.starts_with("s24-32") {

@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, watch};
 use super::changes::{self, Changes, Watch};
 use super::file::{Extent, Layout, Opened, Recording, Turn};
 use super::follow::{self, Notifier};
-use super::index::{Entries, Index};
+use super::index::{self, Entries, Index};
 use super::riff::{self, Riff};
 use super::shelf::Shelf;
 use super::sidecar::Sidecar;
@@ -94,12 +94,11 @@ impl Catalogue {
     }
 
     /// Every recording in the folder and those in it, newest first, with what is known of it or why it cannot be had.
-    /// Blocks.
     ///
     /// # Errors
     /// When the folder itself cannot be read.
-    pub fn list(&self) -> io::Result<Entries> {
-        self.folder.index.look(&self.folder)
+    pub async fn list(&self) -> io::Result<Entries> {
+        index::look(&self.folder).await
     }
 
     /// Tells of what changes in the list, for as long as what is returned lives.
@@ -124,12 +123,12 @@ impl Folder {
     }
 
     /// As [`Catalogue::find`], but a recording that nobody has asked for is not kept open without need.
-    pub(super) fn look_up(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
+    pub(super) fn look_up(&self, name: &RecordingName, keep: bool) -> Result<Arc<Recording>, RecordingError> {
         if let Some(known) = self.still_good(name)? {
             return Ok(known);
         }
         let recording = self.open(name)?;
-        if recording.is_ahead_of_time() {
+        if keep || recording.is_ahead_of_time() {
             return self.shelf.get_or_open(name, || Ok(recording));
         }
         Ok(Arc::new(recording))

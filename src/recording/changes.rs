@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::RecordingName;
 use super::catalogue::Folder;
-use super::index::{Entries, Entry};
+use super::index::{self, Entries, Entry};
 
 /// The shortest time between two looks.
 const TICK: Duration = Duration::from_secs(1);
@@ -61,7 +61,8 @@ async fn run(folder: Arc<Folder>, teller: broadcast::Sender<Arc<Changes>>, mut l
             return;
         }
         let begun = Instant::now();
-        let Some(now) = look(&folder).await else { continue };
+        // A folder that cannot be read just now may be in a moment.
+        let Ok(now) = index::look(&folder).await else { continue };
         cost = begun.elapsed();
         let changes = changes(&last, &now);
         if !changes.changed.is_empty() || !changes.gone.is_empty() {
@@ -80,12 +81,6 @@ fn is_unwatched(folder: &Folder, teller: &broadcast::Sender<Arc<Changes>>) -> bo
         *current = None;
     }
     unwatched
-}
-
-/// The list; `None` when the folder cannot be read just now.
-async fn look(folder: &Arc<Folder>) -> Option<Entries> {
-    let folder = Arc::clone(folder);
-    tokio::task::spawn_blocking(move || folder.index.look(&folder)).await.ok()?.ok()
 }
 
 fn changes(before: &Entries, now: &Entries) -> Changes {

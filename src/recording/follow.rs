@@ -19,8 +19,10 @@ use super::file::{Extent, Recording};
 
 /// The shortest time between two looks.
 const TICK: Duration = Duration::from_millis(200);
-/// The longest.
+/// The longest while it grows.
 const POLL: Duration = Duration::from_millis(500);
+/// The longest when it has ended: it may grow again, and those who wait for that may be a thousand, of as many recordings.
+const POLL_ENDED: Duration = Duration::from_secs(5);
 
 type Wakers = Arc<Mutex<HashMap<PathBuf, Arc<Notify>>>>;
 
@@ -106,7 +108,7 @@ async fn run(folder: Arc<Folder>, recording: Arc<Recording>) {
         }
         // One that stands still is looked at when it counts as ended. (It may go on even then.)
         let still_growing = recording.extent().is_growing();
-        let poll = if still_growing { POLL.min(recording.ends_in()).max(TICK) } else { POLL };
+        let poll = if still_growing { POLL.min(recording.ends_in()).max(TICK) } else { POLL_ENDED };
         tokio::select! {
             () = recording.unfollowed() => {}
             () = notified(watch.as_ref().map(|(_, waker)| &**waker)) => sleep_until(looked + TICK).await,

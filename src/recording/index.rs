@@ -42,7 +42,11 @@ impl Entry {
     /// Whether there is nothing new in `other`, which was found later.
     pub(super) fn tells_the_same(&self, other: &Self) -> bool {
         match (&self.told, &other.told) {
-            (Ok(a), Ok(b)) => a.extent.is_same(&b.extent) && a.sidecar == b.sidecar && a.spec == b.spec,
+            (Ok(a), Ok(b)) => {
+                let of_file = |entry: &Self| entry.stamps.map(|stamps| stamps.file.inode);
+                let same_file = of_file(self) == of_file(other) && a.modified == b.modified;
+                same_file && a.extent.is_same(&b.extent) && a.sidecar == b.sidecar && a.spec == b.spec
+            }
             (Err(a), Err(b)) => a.to_string() == b.to_string(),
             _ => false,
         }
@@ -65,8 +69,9 @@ pub type Entries = Arc<[Arc<Entry>]>;
 /// What was last found in the folder.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Held while the folder is looked through.
-    looking: Mutex<()>,
+    /// Held while the folder is looked through. Whoever waits for it does so without a thread: those that may block are
+    /// wanted by listeners.
+    looking: tokio::sync::Mutex<()>,
     found: Mutex<Found>,
 }
 
@@ -82,37 +87,41 @@ impl Index {
     pub(super) fn known(&self) -> Entries {
         Arc::clone(&self.found.lock().entries)
     }
+}
 
-    /// The folder's recordings as they are now. Blocks.
-    ///
-    /// # Errors
-    /// When the folder itself cannot be read.
-    pub(super) fn look(&self, folder: &Folder) -> io::Result<Entries> {
-        let asked = Instant::now();
-        let _alone = self.looking.lock();
-        let known = self.found.lock().clone();
-        if known.looked.is_some_and(|looked| looked > asked) {
-            return Ok(known.entries);
-        }
-        let looked = Some(Instant::now());
-        let walk = Walk::through(folder.dir())?;
-        folder.let_go_of_all_but(|name| walk.files.contains_key(name));
-        let entries = entries(folder, walk, &known.entries);
-        *self.found.lock() = Found { entries: Arc::clone(&entries), looked };
-        Ok(entries)
+/// The folder's recordings as they are now.
+///
+/// # Errors
+/// When the folder itself cannot be read.
+pub(super) async fn look(folder: &Arc<Folder>) -> io::Result<Entries> {
+    let asked = Instant::now();
+    let _alone = folder.index.looking.lock().await;
+    let Found { entries, looked } = folder.index.found.lock().clone();
+    if looked.is_some_and(|looked| looked > asked) {
+        return Ok(entries);
     }
+    let folder = Arc::clone(folder);
+    tokio::task::spawn_blocking(move || look_through(&folder, &entries)).await.map_err(io::Error::other)?
+}
+
+fn look_through(folder: &Folder, known: &Entries) -> io::Result<Entries> {
+    let looked = Some(Instant::now());
+    let walk = Walk::through(folder.dir())?;
+    folder.let_go_of_all_but(|name| walk.files.contains_key(name));
+    let entries = entries(folder, walk, known);
+    *folder.index.found.lock() = Found { entries: Arc::clone(&entries), looked };
+    Ok(entries)
 }
 
 fn entries(folder: &Folder, walk: Walk, known: &Entries) -> Entries {
     let known: HashMap<&RecordingName, &Arc<Entry>> =
         known.iter().map(|entry| (&entry.name, entry)).collect();
-    let Walk { files, sidecars } = walk;
+    let Walk { files, sidecars, .. } = walk;
     let current = files.into_iter().filter_map(|(name, (_, file))| {
-        let sidecar = sidecars.get(name.as_str()).copied();
-        let stamps = file.map(|file| Stamps { file, sidecar });
+        let stamps = Stamps::of(file, sidecars.get(name.as_str()));
         match known.get(&name) {
             Some(entry) if entry.is_settled() && entry.stamps == stamps => Some(Arc::clone(entry)),
-            _ => entry(folder, name, stamps).map(Arc::new),
+            before => entry(folder, name, stamps, before.map(AsRef::as_ref)).map(Arc::new),
         }
     });
     let mut entries: Vec<Arc<Entry>> = current.collect();
@@ -120,16 +129,32 @@ fn entries(folder: &Folder, walk: Walk, known: &Entries) -> Entries {
     entries.into()
 }
 
-fn entry(folder: &Folder, name: RecordingName, stamps: Option<Stamps>) -> Option<Entry> {
-    let told = match folder.look_up(&name) {
+fn entry(
+    folder: &Folder,
+    name: RecordingName,
+    stamps: Option<Stamps>,
+    before: Option<&Entry>,
+) -> Option<Entry> {
+    // By its own time it may have ended long ago, if that is of another machine's clock: it is kept open, to see.
+    let has_grown = before.and_then(|before| before.stamps).zip(stamps).is_some_and(|(before, now)| {
+        before.file.inode == now.file.inode && before.file.bytes < now.file.bytes
+    });
+    let told = match folder.look_up(&name, has_grown) {
         Ok(recording) => Ok(recording.status()),
         // A link to a folder, a file that has gone since.
         Err(RecordingError::NotFound(_)) => return None,
         Err(error) => Err(error),
     };
-    let written = stamps.map_or(0, |stamps| stamps.file.modified);
-    let began = told.as_ref().map_or(written, |status| status.began(written));
+    let began = match &told {
+        Ok(status) => status.began(status.modified.map_or(0, millis_since_1970)),
+        Err(_) => stamps.map_or(0, |stamps| stamps.file.modified),
+    };
     Some(Entry { name, told, began, stamps })
+}
+
+fn millis_since_1970(at: SystemTime) -> i64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What a recording's two files were when the folder was looked through, before either was read: if they have changed
@@ -138,6 +163,19 @@ fn entry(folder: &Folder, name: RecordingName, stamps: Option<Stamps>) -> Option
 struct Stamps {
     file: Stamp,
     sidecar: Option<Stamp>,
+}
+
+impl Stamps {
+    /// Those of a file and, if there is one, its sidecar. None if they do not tell that it stays as it is: one of the files
+    /// cannot be seen from here, or the sidecar is empty, as it is on its way to being written again.
+    fn of(file: Option<Stamp>, sidecar: Option<&Option<Stamp>>) -> Option<Self> {
+        let file = file?;
+        match sidecar {
+            None => Some(Self { file, sidecar: None }),
+            Some(Some(sidecar)) if sidecar.bytes > 0 => Some(Self { file, sidecar: Some(*sidecar) }),
+            Some(_) => None,
+        }
+    }
 }
 
 /// What tells a file from another, and from itself before a change.
@@ -153,30 +191,28 @@ struct Stamp {
 
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
-        let since_1970 = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).ok();
-        let modified = metadata.modified().ok().and_then(|at| since_1970(at.into_std()));
         Self {
             inode: (metadata.dev(), metadata.ino()),
             bytes: metadata.len(),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
-            modified: modified.map_or(0, |at| i64::try_from(at.as_millis()).unwrap_or(i64::MAX)),
+            modified: metadata.modified().map_or(0, |at| millis_since_1970(at.into_std())),
         }
     }
 }
 
-/// The files in a folder and those in it that are recordings or sidecars, by their names.
-#[derive(Default)]
-struct Walk {
-    /// For each name the file that goes before the others: the place of its ending among [`ENDINGS`], and its stamp, if
-    /// it has one.
+/// The files in a folder and those in it that are recordings or sidecars, by their names. Where a file cannot be seen it
+/// has no stamp.
+struct Walk<'a> {
+    root: &'a Dir,
+    /// For each name the file that goes before the others: the place of its ending among [`ENDINGS`], and its stamp.
     files: HashMap<RecordingName, (usize, Option<Stamp>)>,
-    sidecars: HashMap<String, Stamp>,
+    sidecars: HashMap<String, Option<Stamp>>,
 }
 
-impl Walk {
-    fn through(dir: &Dir) -> io::Result<Self> {
-        let mut walk = Self::default();
-        walk.enter(dir, "", MAX_DEPTH)?;
+impl<'a> Walk<'a> {
+    fn through(root: &'a Dir) -> io::Result<Self> {
+        let mut walk = Self { root, files: HashMap::new(), sidecars: HashMap::new() };
+        walk.enter(root, "", MAX_DEPTH)?;
         Ok(walk)
     }
 
@@ -190,17 +226,21 @@ impl Walk {
                 continue;
             }
             let kind = entry.file_type()?;
-            if kind.is_dir() {
+            let is_unknown = !(kind.is_file() || kind.is_dir() || kind.is_symlink());
+            // Some file systems tell no kind with the name.
+            if kind.is_dir() || is_unknown && entry.metadata().is_ok_and(|metadata| metadata.is_dir()) {
                 if depth > 0
                     && let Ok(inner) = entry.open_dir()
                 {
                     // One folder that cannot be read hides none of the others.
                     let _ = self.enter(&inner, &format!("{prefix}{file_name}/"), depth - 1);
                 }
-            } else if kind.is_file() {
-                self.take(prefix, &file_name, || entry.metadata());
             } else if kind.is_symlink() {
-                self.take(prefix, &file_name, || dir.metadata(&file_name));
+                // From the root, as it is opened: it may lead up out of this folder, though not out of that.
+                let root = self.root;
+                self.take(prefix, &file_name, || root.metadata(format!("{prefix}{file_name}")));
+            } else {
+                self.take(prefix, &file_name, || entry.metadata());
             }
         }
         Ok(())
@@ -218,10 +258,9 @@ impl Walk {
             Ok(_) => return,
             Err(_) => None,
         };
-        match (rank, stamp) {
-            (Some(rank), stamp) => self.take_file(&name, (rank, stamp)),
-            (None, Some(stamp)) => drop(self.sidecars.insert(name, stamp)),
-            (None, None) => {}
+        match rank {
+            Some(rank) => self.take_file(&name, (rank, stamp)),
+            None => drop(self.sidecars.insert(name, stamp)),
         }
     }
 

@@ -17,6 +17,9 @@ pub struct Sidecar {
     pub ended: bool,
 }
 
+/// Characters that are told of what is wrong.
+const TOLD_MOST: usize = 500;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -40,7 +43,10 @@ impl Sidecar {
     /// # Errors
     /// A sentence that names the key and the value.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let written: Written = toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())?;
+        // It quotes the line, however long that is.
+        let told =
+            |error: toml::de::Error| error.to_string().trim().chars().take(TOLD_MOST).collect::<String>();
+        let written: Written = toml::from_str(text).map_err(told)?;
         let pcm = written.pcm.map(|pcm| pcm.parse().map_err(|error| format!("{error}"))).transpose()?;
         let started = written.started.map(timestamp).transpose()?;
         Ok(Self { pcm, title: written.title, started, ended: written.ended.unwrap_or(false) })

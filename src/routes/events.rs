@@ -14,8 +14,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::App;
 use super::summary::{Summary, Unusable, of_entries};
-use super::{App, blocking};
 use crate::error::Problem;
 use crate::recording::{Changes, Extent, Recording, State as RecordingState};
 
@@ -43,9 +43,8 @@ struct ListChanges {
 
 /// Changes in the list of recordings.
 pub async fn of_list(State(app): State<App>) -> Result<Response, Problem> {
-    let catalogue = app.catalogue.clone();
     // What has changed since then is news: a client asks for the list when it sees this answer begin.
-    blocking(move || catalogue.list()).await?.map_err(Problem::internal)?;
+    app.catalogue.list().await.map_err(Problem::internal)?;
     let changes = app.catalogue.watch_list();
     let events = told(stream::unfold((changes, app.stop), async |(mut changes, mut stop)| {
         let event = next_of_list(&mut changes, &mut stop).await?;
@@ -63,7 +62,7 @@ async fn next_of_list(
         _ = stop.wait_for(|stop| *stop) => return None,
     };
     match received {
-        Ok(changes) if changes.changed.len() <= MOST_CHANGES => {
+        Ok(changes) if changes.changed.len() + changes.gone.len() <= MOST_CHANGES => {
             Some(event("changes", &list_changes(&changes)))
         }
         Ok(_) | Err(RecvError::Lagged(_)) => Some(Event::default().event("reload").data("{}")),

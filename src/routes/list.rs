@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::query;
 use super::summary::{Summary, Unusable, of_entries};
-use super::{App, blocking, fresh};
+use super::{App, fresh};
 use crate::error::Problem;
 use crate::recording::{Entries, Entry, RecordingName};
 
@@ -57,8 +57,7 @@ pub async fn list(
 /// When a parameter is not one, or the folder cannot be read.
 pub async fn find(app: &App, query: &ListQuery) -> Result<Page, Problem> {
     let selection = Selection::of(query)?;
-    let catalogue = app.catalogue.clone();
-    let entries = blocking(move || catalogue.list()).await?.map_err(Problem::internal)?;
+    let entries = app.catalogue.list().await.map_err(Problem::internal)?;
     Ok(selection.page(&entries))
 }
 

@@ -130,7 +130,9 @@ impl WaveformBody {
             (gather, form.pairs(bits, first, &peaks))
         };
         let pairs;
-        (self.gather, pairs) = self.waveforms.segments().idle(work).await.ok_or(WaveformError::Gone)?;
+        // Not on the encoders' threads, where it would wait for what they code: somebody waits for it, and it is little.
+        let worked = tokio::task::spawn_blocking(work).await;
+        (self.gather, pairs) = worked.map_err(|_| WaveformError::Gone)?;
         Ok(pairs.into())
     }
 }

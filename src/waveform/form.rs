@@ -135,6 +135,8 @@ fn json_pairs(bits: Bits, first: bool, peaks: &[Peak]) -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, "{number}");
     }
+    // It may wait long for a reader who does not read.
+    text.shrink_to_fit();
     text
 }
 

@@ -1,7 +1,7 @@
 //! The least and the greatest sample of a stretch of PCM.
 //!
 //! Samples are taken as 16-bit integers, whatever they are written as: wider integers give their upper 16 bits, 8 bits
-//! are shifted up, and floating point is scaled by 32767, rounded and clipped.
+//! are shifted up, and floating point is scaled by 32767, cut toward zero and clipped.
 
 use tailcast_codecs::PcmSpec;
 use tailcast_codecs::pcm::Endian::{Big, Little};
@@ -72,8 +72,8 @@ impl Meter {
             S24In32(Big) => self.over(bytes, peaks, |[_, b, a, _]| i16::from_le_bytes([a, b])),
             S32(Little) => self.over(bytes, peaks, |[_, _, a, b]| i16::from_le_bytes([a, b])),
             S32(Big) => self.over(bytes, peaks, |[b, a, _, _]| i16::from_le_bytes([a, b])),
-            F32(Little) => self.over(bytes, peaks, |bytes| nearest(f32::from_le_bytes(bytes))),
-            F32(Big) => self.over(bytes, peaks, |bytes| nearest(f32::from_be_bytes(bytes))),
+            F32(Little) => self.over(bytes, peaks, |bytes| scaled(f32::from_le_bytes(bytes))),
+            F32(Big) => self.over(bytes, peaks, |bytes| scaled(f32::from_be_bytes(bytes))),
         }
     }
 
@@ -122,12 +122,11 @@ fn mean<T>(channels: usize, frames: impl IntoIterator<Item = T>, sum: impl Fn(T)
     Peak { min: mean(least), max: mean(most) }
 }
 
-/// The nearest integer, halves away from zero. `f64` holds the product exactly; the cast clips and makes 0 of NaN.
-fn nearest(sample: f32) -> i16 {
-    let scaled = f64::from(sample) * 32_767.0;
+/// Scaled as audiowaveform does it, in `f32` and cut toward zero; the cast clips, too, and makes 0 of NaN.
+fn scaled(sample: f32) -> i16 {
     #[allow(clippy::cast_possible_truncation, reason = "it clips, and the fraction is to go")]
-    let nearest = (scaled + 0.5f64.copysign(scaled)) as i16;
-    nearest
+    let scaled = (sample * 32_767.0) as i16;
+    scaled
 }
 
 #[cfg(test)]
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn floats_are_scaled_rounded_and_clipped() {
+    fn floats_are_scaled_cut_and_clipped() {
         let floats = |values: &[f32]| {
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             mono("f32le", &bytes)
@@ -167,8 +166,8 @@ mod tests {
         assert_eq!(floats(&[1.0, -1.0]), (-32767, 32767));
         assert_eq!(floats(&[f32::INFINITY, f32::NEG_INFINITY]), (-32768, 32767));
         assert_eq!(floats(&[f32::NAN]), (0, 0));
-        assert_eq!(floats(&[0.49 / 32_767.0, 1.51 / 32_767.0]), (0, 2));
-        assert_eq!(mono("f32be", &(-0.5f32).to_be_bytes()), (-16384, -16384));
+        assert_eq!(floats(&[-0.99 / 32_767.0, 1.51 / 32_767.0]), (0, 1));
+        assert_eq!(mono("f32be", &(-0.5f32).to_be_bytes()), (-16383, -16383));
     }
 
     #[test]

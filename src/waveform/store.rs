@@ -101,11 +101,6 @@ impl Waveforms {
         self.pyramids.weighted_size()
     }
 
-    /// The threads that compute.
-    pub(super) fn segments(&self) -> &Segments {
-        &self.segments
-    }
-
     /// Frames of a view's recording that its pyramid has already.
     pub(super) fn there(&self, view: &View) -> u64 {
         self.pyramids.get(&Key::of(view)).map_or(0, |entry| entry.pyramid.read().frames())
