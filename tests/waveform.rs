@@ -291,6 +291,39 @@ async fn growth_does_not_have_read_again_what_was_read() {
     assert_eq!((gathered(&server), read(&server)), (before.0, before.1 + 409_000));
 }
 
+/// A recording that nobody has asked for in a while is closed. That is none of its waveform's concern, unless another stands
+/// in its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_is_opened_anew_is_known_again_unless_it_is_another() {
+    let (root, pcm) = (Root::new(), "s16le:48000:2");
+    let bytes = sound::noise(300 * BLOCK, 2, 5);
+    root.finished("show", pcm, &bytes);
+    for number in 0..300 {
+        root.finished(&format!("other{number}"), pcm, &[0; 4]);
+    }
+    let server = Running::start(&root).await;
+    let path = "/waveform/show.dat?samples_per_pixel=2048";
+    let others = async || {
+        for number in 0..300 {
+            // More of them than are kept open.
+            server.get(&format!("/audio/other{number}.wav")).await;
+        }
+    };
+    let first = server.get(path).await;
+    assert_eq!(gathered(&server), 300 * BLOCK as u64);
+    others().await;
+    root.append("show.pcm", &bytes[..4 * 4 * BLOCK]);
+    let again = server.get(path).await;
+    assert_eq!(again.body[24..first.body.len()], first.body[24..]);
+    assert_eq!(gathered(&server), 304 * BLOCK as u64, "only what is new is read");
+    others().await;
+    // As long as it was, in the same file: who rewrites it begins at its beginning.
+    let other = sound::noise(304 * BLOCK, 2, 6);
+    root.write("show.pcm", &other);
+    assert_eq!(dat(&server.get(path).await.body).numbers, naive(pcm, &other, 2_048, false, 16));
+    assert_eq!(gathered(&server), 608 * BLOCK as u64);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_who_look_at_once_have_it_computed_once() {
     let (root, pcm) = (Root::new(), "s16le:48000:2");

@@ -185,6 +185,14 @@ const DIGEST_PLACES: u64 = 64;
 /// Bytes of such a place.
 const DIGEST_PLACE_LEN: u64 = 1024;
 
+/// What a recording was, by which it is known again when it has been opened anew.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    inode: (u64, u64),
+    layout: (PcmSpec, u64),
+    witnesses: Arc<[Witness]>,
+}
+
 /// What the catalogue has found out when it opens a recording.
 pub(super) struct Opened {
     pub(super) name: RecordingName,
@@ -288,6 +296,18 @@ impl Recording {
     /// Whether a file found under the recording's name still is the one that is open.
     pub fn is_file(&self, device: u64, inode: u64) -> bool {
         self.inode == (device, inode)
+    }
+
+    /// What to know it again by, with all the sound that it had when it was last looked at.
+    pub fn mark(&self) -> Mark {
+        let witnesses = Arc::clone(&self.seen.lock().witnesses);
+        Mark { inode: self.inode, layout: (self.spec(), self.layout.data_offset()), witnesses }
+    }
+
+    /// Whether it is the one that had a mark, which may have been shorter then. Blocks.
+    pub fn had(&self, mark: &Mark) -> bool {
+        let same_file = mark.inode == self.inode && mark.layout == (self.spec(), self.layout.data_offset());
+        same_file && self.check(&mark.witnesses).is_ok()
     }
 
     /// Whether nothing more of it can be served.

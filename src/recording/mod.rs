@@ -24,7 +24,7 @@ pub mod sidecar;
 
 pub use catalogue::Catalogue;
 pub use changes::Changes;
-pub use file::{Extent, Recording, State, Status};
+pub use file::{Extent, Mark, Recording, State, Status};
 pub use index::{Entries, Entry};
 pub use name::RecordingName;
 

@@ -53,8 +53,7 @@ impl WaveformBody {
     pub fn new(waveforms: Arc<Waveforms>, view: View, form: Form) -> Self {
         let meter = view.meter();
         let walk = Walk::new(meter, view.samples_per_pixel(), view.window().frames.clone());
-        let follower = wants_pyramid(&waveforms, &view).then(|| waveforms.follow(&view));
-        Self { waveforms, view, form, walk, gather: Gather::new(meter), follower, part: Part::Head }
+        Self { waveforms, view, form, walk, gather: Gather::new(meter), follower: None, part: Part::Head }
     }
 
     /// The bytes as a stream that ends after the first error.
@@ -72,6 +71,7 @@ impl WaveformBody {
     pub async fn next(&mut self) -> Result<Option<Bytes>, WaveformError> {
         match self.part {
             Part::Head => {
+                self.begin().await?;
                 self.part = Part::FirstPairs;
                 Ok(Some(self.form.head(&self.view).into()))
             }
@@ -84,6 +84,16 @@ impl WaveformBody {
             },
             Part::Nothing => Ok(None),
         }
+    }
+
+    /// Takes up the pyramid, if it is of use.
+    async fn begin(&mut self) -> Result<(), WaveformError> {
+        let (waveforms, view) = (Arc::clone(&self.waveforms), self.view.clone());
+        let begun = tokio::task::spawn_blocking(move || {
+            wants_pyramid(&waveforms, &view).then(|| waveforms.follow(&view))
+        });
+        self.follower = begun.await.map_err(|_| WaveformError::Gone)?;
+        Ok(())
     }
 
     /// The pairs of the next pixels; `None` behind the last.

@@ -18,7 +18,7 @@ use super::peaks::{Meter, Peak};
 use super::pyramid::{BLOCK, Pyramid};
 use super::walk::{Plan, TURN_BYTES, Walk};
 use super::{View, WaveformError};
-use crate::recording::{Recording, RecordingError, State};
+use crate::recording::{Mark, Recording, RecordingError, RecordingName, State};
 use crate::segments::Segments;
 
 /// Bytes of pyramids that are kept.
@@ -39,9 +39,9 @@ pub struct Counters {
     drivers: AtomicUsize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    recording: u64,
+    name: RecordingName,
     /// Lanes would not do: the mean of one channel is that channel, but that of two is not their first.
     split: bool,
 }
@@ -57,11 +57,41 @@ pub struct Waveforms {
 /// A pyramid and who works on it.
 #[derive(Debug)]
 struct Entry {
-    recording: Weak<Recording>,
+    owner: Mutex<Owner>,
     pyramid: RwLock<Pyramid>,
     work: Mutex<Work>,
     /// Changes when there is more of it, or never will be.
     progress: watch::Sender<Option<WaveformError>>,
+}
+
+/// The recording that a pyramid is of: open perhaps, and what it is known by when it was closed and is opened anew.
+#[derive(Debug)]
+struct Owner {
+    recording: Weak<Recording>,
+    mark: Mark,
+}
+
+impl Owner {
+    fn new(recording: &Arc<Recording>) -> Self {
+        Self { recording: Arc::downgrade(recording), mark: recording.mark() }
+    }
+}
+
+impl Entry {
+    /// Whether it is the pyramid of a recording, which then owns it. Blocks.
+    fn is_of(&self, recording: &Arc<Recording>) -> bool {
+        let mut owner = self.owner.lock();
+        let same = owner.recording.ptr_eq(&Arc::downgrade(recording)) || recording.had(&owner.mark);
+        if same {
+            *owner = Owner::new(recording);
+        }
+        same
+    }
+
+    fn is_lost(&self) -> bool {
+        let recording = self.owner.lock().recording.upgrade();
+        recording.is_some_and(|recording| matches!(recording.extent().state, State::Lost(_)))
+    }
 }
 
 /// Held for moments; what decides whether a driver goes on.
@@ -101,12 +131,14 @@ impl Waveforms {
         self.pyramids.weighted_size()
     }
 
-    /// Frames of a view's recording that its pyramid has already.
+    /// Frames of a view's recording that its pyramid has already. Blocks.
     pub(super) fn there(&self, view: &View) -> u64 {
-        self.pyramids.get(&Key::of(view)).map_or(0, |entry| entry.pyramid.read().frames())
+        let entry = self.pyramids.get(&Key::of(view)).filter(|entry| entry.is_of(view.recording()));
+        entry.map_or(0, |entry| entry.pyramid.read().frames())
     }
 
     /// The pyramid of a view's recording, which is extended to the view's end for as long as anybody follows it.
+    /// Blocks.
     pub(super) fn follow(self: &Arc<Self>, view: &View) -> Follower {
         let entry = self.entry(view);
         let mut work = entry.work.lock();
@@ -121,25 +153,26 @@ impl Waveforms {
     }
 
     fn entry(&self, view: &View) -> Arc<Entry> {
-        let made = self.pyramids.entry(Key::of(view)).or_insert_with(|| {
+        let make = || {
             Arc::new(Entry {
-                recording: Arc::downgrade(view.recording()),
+                owner: Mutex::new(Owner::new(view.recording())),
                 pyramid: RwLock::new(Pyramid::new(view.meter().lanes())),
                 work: Mutex::default(),
                 progress: watch::Sender::new(None),
             })
-        });
+        };
+        let is_anothers = |entry: &Arc<Entry>| !entry.is_of(view.recording());
+        let made = self.pyramids.entry(Key::of(view)).or_insert_with_if(make, is_anothers);
         if made.is_fresh() {
             self.drop_lost();
         }
         made.into_value()
     }
 
-    /// Nobody can ask for those of recordings that are lost or closed.
+    /// Nobody can ask for those of recordings that are lost.
     fn drop_lost(&self) {
         for (key, entry) in &self.pyramids {
-            let open = entry.recording.upgrade();
-            if open.is_none_or(|recording| matches!(recording.extent().state, State::Lost(_))) {
+            if entry.is_lost() {
                 self.pyramids.invalidate(&*key);
             }
         }
@@ -159,7 +192,7 @@ impl Waveforms {
 
 impl Key {
     fn of(view: &View) -> Self {
-        Self { recording: view.recording().id(), split: view.wanted.split }
+        Self { name: view.recording().name().clone(), split: view.wanted.split }
     }
 }
 
@@ -207,7 +240,9 @@ impl Driver {
         while let Some(frames) = self.next() {
             if let Err(error) = self.extend(frames).await {
                 // Whoever asks again begins again, if there still is something to ask for.
-                self.waveforms.pyramids.invalidate(&self.key);
+                if self.is_kept() {
+                    self.waveforms.pyramids.invalidate(&self.key);
+                }
                 self.entry.progress.send_replace(Some(error));
                 return;
             }
@@ -223,6 +258,11 @@ impl Driver {
             return None;
         }
         Some(frames..work.goal)
+    }
+
+    /// Whether the pyramid still is the one that is kept for its name.
+    fn is_kept(&self) -> bool {
+        self.waveforms.pyramids.get(&self.key).is_some_and(|kept| Arc::ptr_eq(&kept, &self.entry))
     }
 
     fn is_unwanted(&self) -> bool {
@@ -249,9 +289,9 @@ impl Driver {
         pyramid.append(peaks);
         let (added, grown) = (pyramid.frames() - frames, pyramid.bytes() != bytes);
         drop(pyramid);
-        if grown {
+        if grown && self.is_kept() {
             // So that it is weighed again.
-            self.waveforms.pyramids.insert(self.key, Arc::clone(&self.entry));
+            self.waveforms.pyramids.insert(self.key.clone(), Arc::clone(&self.entry));
         }
         self.waveforms.counters.gathered.fetch_add(added, Ordering::Relaxed);
         self.entry.progress.send_replace(None);
