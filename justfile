@@ -21,9 +21,20 @@ browser-tests *FILES='tests/browser/*.test.js tests/browser/support/*.test.js':
     tests/browser/install.sh
     node --test --test-reporter=spec {{FILES}}
 
+# Pictures of the pages at three widths, light and dark, to be looked at
+screenshots FOLDER='target/screenshots':
+    cargo build --release --locked
+    tests/browser/install.sh
+    node tests/browser/screenshots.js {{FOLDER}}
+
 # Micro-benchmarks
 bench *ARGUMENTS:
     cargo bench --bench serving -- {{ARGUMENTS}}
+
+# Waveforms of eleven hours, and what a thousand subscribers to events cost
+bench-pages:
+    cargo bench --bench waveform
+    cargo bench --bench subscribers
 
 # The same work beside ffmpeg; writes docs/performance.md (needs ffmpeg and curl)
 bench-ffmpeg:

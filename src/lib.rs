@@ -33,7 +33,7 @@
 //! | [`body`] | the stream of a response |
 //! | [`waveform`] | the least and the greatest sample of each pixel, and their stream |
 //! | [`http`] | decisions about conditions and ranges, without a socket |
-//! | [`routes`] | the endpoints |
+//! | [`routes`] | the endpoints; what the pages show is in `web/` |
 //! | [`encode`], [`demo`] | the other two commands |
 //!
 //! [`Server`] puts them together.
