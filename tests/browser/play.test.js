@@ -211,6 +211,7 @@ async function downloadsTheClip(t, where) {
     assert.equal(bytes.readUInt32LE(bytes.length - piece.length - 4), piece.length);
   }
   const decoded = await player.page.evaluate(decode, href);
+  t.diagnostic(`decoded ${decoded} frames`);
   // Opus in browsers: see `bare.test.js`.
   const more = where.format === 'opus' ? 0.17 * 48_000 : 0;
   assert.ok(decoded >= frames && decoded <= frames + more, `${decoded} frames for ${frames}`);
