@@ -26,6 +26,8 @@ export function listenToKeys(actions) {
     m: () => actions.mute(),
     '<': () => actions.faster(-1),
     '>': () => actions.faster(1),
+    '[': () => actions.clip('from'),
+    ']': () => actions.clip('to'),
     Home: () => actions.tenth(0),
     End: () => actions.end(),
     Escape: () => actions.drop(),
@@ -37,6 +39,7 @@ export function listenToKeys(actions) {
     const action = /^\d$/.test(key) ? () => actions.tenth(Number(key)) : keys[key];
     if (!action) return;
     event.preventDefault();
-    action();
+    // A key that is held down goes on and on, but does not play and pause and play.
+    if (!event.repeat || event.key.startsWith('Arrow')) action();
   });
 }

@@ -1,6 +1,6 @@
 // The list, as it changes. Rows come from the server, in the one template that there is.
 
-import { clock } from './times.js';
+import { clock, showLocally } from './times.js';
 
 const list = document.getElementById('recordings');
 const search = document.getElementById('search');
@@ -33,15 +33,28 @@ async function refresh() {
   const page = await fetchPage(wanted);
   if (wanted !== address()) return; // typed on meanwhile
   list.replaceChildren(...rowsOf(page));
+  showLocally(list);
+  told.clear();
   takeRest(page);
   history.replaceState(null, '', wanted);
 }
 
-/** Puts new rows on top, and leaves alone what was loaded further down. */
-async function addNew() {
+/** Brings the first page up to date, and leaves alone what was loaded further down. */
+async function merge() {
   const page = await fetchPage(address());
-  const isNew = (row) => !rowOf(row.dataset.name);
-  list.prepend(...rowsOf(page).filter(isNew));
+  let before = null;
+  for (const row of rowsOf(page)) {
+    const old = rowOf(row.dataset.name);
+    if (!old && before) before.after(row);
+    else if (!old) list.prepend(row);
+    // What somebody is about to follow stays.
+    if (old && !old.contains(document.activeElement)) {
+      old.dataset.state = row.dataset.state;
+      old.replaceChildren(...row.childNodes);
+    }
+    before = old ?? row;
+  }
+  showLocally(list);
   count.textContent = page.getElementById('count').textContent;
 }
 
@@ -52,38 +65,57 @@ async function showMore(event) {
   const page = await fetchPage(link.href);
   const rows = rowsOf(page).filter((row) => !rowOf(row.dataset.name));
   list.append(...rows);
+  showLocally(list);
   takeRest(page);
   rows[0]?.querySelector('a')?.focus();
+}
+
+function tellOfTrouble() {
+  count.textContent = 'The server cannot be reached. The list goes on as soon as it can.';
 }
 
 function later(action, wait) {
   let timer;
   return () => {
     clearTimeout(timer);
-    timer = setTimeout(() => action().catch(() => {}), wait);
+    timer = setTimeout(() => action().catch(tellOfTrouble), wait);
   };
 }
 
 const refreshSoon = later(refresh, 250);
-const addSoon = later(addNew, 250);
+const mergeSoon = later(merge, 250);
+
+// Names that were told of and are not in the list: of another page, or not what is searched for.
+const told = new Set();
+
+/** Fetches the first page if a name is new that may be on it. */
+function mergeFor(name) {
+  if (!told.has(name)) mergeSoon();
+  told.add(name);
+}
 
 function take({ recordings = [], unusable = [], gone = [] }) {
-  for (const { name, state, duration } of recordings) {
+  for (const { name, title, state, duration } of recordings) {
     const row = rowOf(name);
-    if (row?.querySelector('.length')) {
+    const length = row?.querySelector('.length');
+    if (length) {
       row.dataset.state = state;
-      row.querySelector('.length').textContent = clock(duration);
+      length.textContent = clock(duration);
+      row.querySelector('a').textContent = title ?? name;
     } else {
       row?.remove();
-      addSoon();
+      mergeFor(name);
     }
   }
   for (const { name } of unusable) {
     rowOf(name)?.remove();
-    addSoon();
+    mergeFor(name);
   }
-  for (const name of gone) rowOf(name)?.remove();
-  if (gone.length) addSoon();
+  for (const name of gone) {
+    rowOf(name)?.remove();
+    told.delete(name);
+  }
+  if (gone.length) mergeSoon();
 }
 
 /** Listens while the page is seen. Whatever it missed meanwhile it fetches. */
@@ -98,7 +130,7 @@ function listen() {
     source.addEventListener('changes', (event) => take(JSON.parse(event.data)));
     source.addEventListener('reload', refreshSoon);
     source.addEventListener('open', () => {
-      if (!isFirst) refreshSoon();
+      if (!isFirst) mergeSoon();
       isFirst = false;
     });
   };
@@ -107,7 +139,7 @@ function listen() {
   // Where events do not come through, and once the browser has given up on them.
   setInterval(() => {
     if (document.hidden || source?.readyState === EventSource.OPEN) return;
-    addSoon();
+    mergeSoon();
     if (source?.readyState === EventSource.CLOSED) start();
   }, 5000);
 }
@@ -118,6 +150,7 @@ if (list) {
     event.preventDefault();
     refreshSoon();
   });
-  document.addEventListener('click', (event) => showMore(event).catch(() => location.reload()));
+  document.addEventListener('click', (event) => showMore(event).catch(tellOfTrouble));
+  showLocally(list);
   listen();
 }

@@ -4,7 +4,7 @@ import { Clip } from './clip.js';
 import { listenToKeys } from './keys.js';
 import { Sound, playable } from './sound.js';
 import { Status } from './status.js';
-import { clock, parseFragment, parseTime, parseWallClock, shortTime, wallClock } from './times.js';
+import { clock, parseFragment, parseTime, parseWallClock, shortTime, showLocally, wallClock } from './times.js';
 import { SeekBar } from './wave.js';
 
 const element = (id) => document.getElementById(id);
@@ -124,9 +124,14 @@ function goTo(event) {
     : `“${field.value}” is not in the recording, which goes ${byClock ? `from ${wallClock(status.value.started, 0)} ` : ''}to ${end}.`);
 }
 
-/** What the address says, or else where one was the last time. */
+/** What the address says, or else where one was the last time; a page that is loaded anew goes on where it was. */
 function begin() {
-  const wanted = parseFragment(location.hash);
+  const [navigation] = performance.getEntriesByType('navigation');
+  const isReloaded = navigation?.type === 'reload' && kept.get(positionKey) !== null;
+  goToFragment(isReloaded ? null : parseFragment(location.hash));
+}
+
+function goToFragment(wanted) {
   if (wanted?.live) sound.seek(status.edge);
   else if (wanted) sound.seek(wanted.from);
   else if (kept.get(positionKey) === 'live') sound.seek(status.isGrowing ? status.edge : 0);
@@ -135,7 +140,7 @@ function begin() {
 }
 
 function keepPosition() {
-  if (!sound.loop) kept.set(positionKey, sound.atEdge ? 'live' : shortTime(sound.position));
+  if (!sound.loop) kept.set(positionKey, sound.atEdge && sound.wanted ? 'live' : shortTime(sound.position));
 }
 
 function setVolume(volume) {
@@ -167,11 +172,18 @@ function connectControls() {
   element('moment').addEventListener('click', () => {
     copyLink(`#t=${clock(sound.position)}`, 'The link to this moment is copied.');
   });
+  element('clip-here').addEventListener('click', () => chooseFromHere('from'));
   element('help').addEventListener('click', () => element('keys').showModal());
   element('clip-loop').addEventListener('click', () => {
     if (sound.loop && sound.wanted) sound.pause();
     else sound.listenTo(clip.value.from, clip.value.to);
   });
+}
+
+let loopSoon;
+
+function loopAgain() {
+  if (sound.loop && sound.wanted && clip.value) sound.listenTo(clip.value.from, clip.value.to);
 }
 
 function connectParts() {
@@ -181,7 +193,7 @@ function connectParts() {
   status.addEventListener('status', show);
   status.addEventListener('lost', ({ detail }) => {
     sound.pause();
-    say(`${detail}. It may come back; what is buffered is all there is.`);
+    say(`It cannot be heard any more: ${detail}. If it comes back, it can be played here.`);
   });
   status.addEventListener('replaced', () => {
     clip.drop();
@@ -191,16 +203,26 @@ function connectParts() {
   bar.addEventListener('seek', ({ detail }) => sound.seek(detail));
   bar.addEventListener('choose', ({ detail }) => clip.choose(detail));
   clip.addEventListener('change', () => {
-    // What is heard is the clip that was, so it begins anew with another, and goes on behind one that was dropped.
-    if (sound.loop && clip.value) sound.listenTo(clip.value.from, clip.value.to);
+    // What is heard is the clip that was, so it begins anew with another (once it stands still, under a pointer), and goes on
+    // behind one that was dropped.
+    clearTimeout(loopSoon);
+    if (sound.loop && clip.value) loopSoon = setTimeout(loopAgain, 300);
     else if (sound.loop) sound.seek(sound.position);
     show();
   });
-  addEventListener('hashchange', begin);
+  addEventListener('hashchange', () => goToFragment(parseFragment(location.hash)));
   addEventListener('pagehide', keepPosition);
   setInterval(() => {
     if (sound.wanted) keepPosition();
   }, 2000);
+}
+
+/** Has the clip begin or end where one is; there is half a minute of it if there was none. */
+function chooseFromHere(end) {
+  const { position } = sound;
+  const half = { from: end === 'from' ? position : position - 30, to: end === 'to' ? position : position + 30 };
+  const changed = { ...(clip.value ?? half), [end]: position };
+  clip.choose(changed.to > changed.from ? changed : half);
 }
 
 function connectKeys() {
@@ -215,6 +237,7 @@ function connectKeys() {
     faster: (steps) => setSpeed(controls.speed.selectedIndex + steps),
     tenth: (tenth) => sound.seek((status.edge * tenth) / 10),
     end: () => (status.isGrowing ? sound.toEdge() : sound.seek(status.edge)),
+    clip: (end) => chooseFromHere(end),
     drop: () => clip.drop(),
     help: () => element('keys').showModal(),
   });
@@ -233,6 +256,7 @@ connectParts();
 connectKeys();
 offerChoices();
 offerToSystem();
+showLocally(root);
 begin();
 element('player').hidden = false;
 show();

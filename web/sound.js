@@ -8,6 +8,8 @@
 const BLOCK = 32 * 1024;
 // What a listener at the live edge stays behind it, besides.
 const LEAD = 1.2;
+// A pause that is longer lets go of the connection: browsers have six to a server, for all their tabs.
+const SHORT_PAUSE = 15000;
 // So long may nothing be heard, though there is something, before the source is opened anew.
 const PATIENCE = 5000;
 const TYPES = { opus: 'audio/ogg; codecs=opus', mp3: 'audio/mpeg', wav: 'audio/wav' };
@@ -34,6 +36,8 @@ export class Sound extends EventTarget {
     this.rate = 1;
     this.count = 0;
     this.failures = 0;
+    this.pausedAt = 0;
+    this.cameToEnd = false; // of a recording that may yet go on
     this.movedAt = performance.now(); // when what is heard last went on
     this.gotAt = 0; // when the browser last got something
     this.attach();
@@ -53,6 +57,11 @@ export class Sound extends EventTarget {
     status.addEventListener('fine', () => {
       this.say('');
       this.recover();
+    });
+    // By the system, for a call perhaps.
+    audio.addEventListener('pause', () => {
+      const isOthers = this.wanted && this.isOpen && audio.paused && !audio.ended && !audio.error;
+      if (isOthers && audio.readyState > 0) this.pause();
     });
     status.addEventListener('trouble', (event) => {
       if (this.wanted) this.say(`${event.detail} It plays on as soon as it can.`);
@@ -93,7 +102,12 @@ export class Sound extends EventTarget {
 
   play() {
     this.wanted = true;
-    if (!this.isOpen || this.audio.error) {
+    this.cameToEnd = false;
+    if (!this.status.inTrouble) this.say('');
+    if (this.atEdge && !this.isOpen) this.target = this.last;
+    if (this.loop && !this.isOpen) {
+      this.listenTo(this.loop.from, this.loop.to);
+    } else if (!this.isOpen || this.audio.error) {
       this.open(!this.status.isGrowing && this.target >= this.last ? 0 : this.target);
     } else if (!this.status.isGrowing && this.position >= this.last) {
       this.open(0);
@@ -107,6 +121,8 @@ export class Sound extends EventTarget {
 
   pause() {
     this.wanted = false;
+    this.cameToEnd = false;
+    this.pausedAt = performance.now();
     this.audio.pause();
     this.say('');
     this.change();
@@ -124,6 +140,7 @@ export class Sound extends EventTarget {
   /** Goes to a position: the nearest that there is. */
   seek(position) {
     this.loop = null;
+    this.cameToEnd = false;
     this.atEdge = this.status.isGrowing && position >= this.last;
     this.go(Math.min(Math.max(0, position), this.last));
   }
@@ -202,7 +219,7 @@ export class Sound extends EventTarget {
     this.format = format;
     this.failures = 0;
     this.close(position);
-    if (this.loop && this.wanted) this.listenTo(this.loop.from, this.loop.to);
+    if (this.wanted && this.loop) this.listenTo(this.loop.from, this.loop.to);
     else if (this.wanted) this.open(position);
     this.change();
   }
@@ -225,7 +242,8 @@ export class Sound extends EventTarget {
     if (this.isOpen && time !== this.lastTime) {
       this.lastTime = time;
       this.movedAt = performance.now();
-      if (!this.audio.paused && this.audio.readyState > 2 && this.said) this.say('');
+      const isHeard = !this.audio.paused && this.audio.readyState > 2;
+      if (isHeard && this.said && !this.status.inTrouble) this.say('');
       if (time > 1) this.failures = 0;
     }
     this.applyRate();
@@ -234,6 +252,8 @@ export class Sound extends EventTarget {
 
   /** Sees whether it plays as it should, twice a second and with every news. */
   look() {
+    if (this.cameToEnd && this.status.isGrowing && this.position < this.last) this.play();
+    if (!this.wanted && this.isOpen && performance.now() - this.pausedAt > SHORT_PAUSE) this.close(this.position);
     if (!this.wanted || !this.isOpen || this.loop) return;
     const { isGrowing, edge } = this.status;
     const stuck = performance.now() - this.movedAt;
@@ -254,8 +274,11 @@ export class Sound extends EventTarget {
 
   finish() {
     this.wanted = false;
+    this.pausedAt = performance.now();
     this.audio.pause();
     this.say('');
+    // Whose end was inferred may have only paused.
+    this.cameToEnd = this.status.value.end === 'inferred';
     this.tell('end');
     this.change();
   }
@@ -292,6 +315,7 @@ export class Sound extends EventTarget {
   /** Nothing that was known holds: another recording has the name. */
   reset() {
     this.loop = null;
+    this.cameToEnd = false;
     this.close(0);
     if (this.wanted) this.toEdge();
   }

@@ -4,7 +4,7 @@
 const ASK_EVERY = 2000;
 const ASK_UNSEEN_EVERY = 5000;
 
-/** Events: `status` when there is news, `lost` when the recording is another or gone, `trouble` and `fine`. */
+/** Events: `status` when there is news, `lost` when it is gone, `replaced` by another, `trouble`, and `fine` after these. */
 export class Status extends EventTarget {
   /** @param first what the page came with @param isUsed whether somebody listens, though unseen */
   constructor(first, isUsed) {
@@ -13,6 +13,9 @@ export class Status extends EventTarget {
     this.path = first.page.replace('/play/', '/recordings/');
     this.isUsed = isUsed;
     this.inTrouble = false;
+    this.isGone = false;
+    this.mayBeAnother = false;
+    this.taken = 0; // how often there was news
     this.changedAt = performance.now();
     document.addEventListener('visibilitychange', () => this.listen());
     // Back from the browser's store of pages, whose connections are closed.
@@ -37,27 +40,34 @@ export class Status extends EventTarget {
     if (document.hidden || !window.EventSource) return;
     this.source = new EventSource(`${this.path}/events`);
     this.source.addEventListener('status', (event) => this.take(JSON.parse(event.data)));
-    this.source.addEventListener('lost', () => this.ask());
+    this.source.addEventListener('lost', () => {
+      this.mayBeAnother = true;
+      this.ask();
+    });
     this.source.addEventListener('error', () => this.ask());
   }
 
   askIfNeeded() {
     const told = this.source?.readyState === EventSource.OPEN;
-    if (told && !this.inTrouble) return;
+    if (told && !this.inTrouble && !this.isGone) return;
     if (document.hidden && !this.isUsed()) return;
     if (document.hidden && performance.now() - this.askedAt < ASK_UNSEEN_EVERY) return;
     this.ask();
-    if (!document.hidden && this.source?.readyState === EventSource.CLOSED) this.listen();
   }
 
   /** Asks the server; what comes of it is told in events. */
   async ask() {
     this.askedAt = performance.now();
+    const { taken } = this;
     try {
       const response = await fetch(this.path, { cache: 'no-store', signal: AbortSignal.timeout(10000) });
-      if (response.ok) this.take(await response.json());
-      else if (response.status === 404) this.tell('lost', (await response.json()).detail);
-      else this.trouble(`The server says: ${(await response.json()).detail}`);
+      const value = await response.json();
+      // What was told meanwhile is newer.
+      if (response.ok && this.taken === taken) this.take(value);
+      if (response.ok && !document.hidden && this.source?.readyState === EventSource.CLOSED) this.listen();
+      if (response.ok) return;
+      if (response.status === 404) this.lose(value.detail);
+      else this.trouble(`The server says: ${value.detail}.`);
     } catch {
       this.trouble('The server cannot be reached.');
     }
@@ -65,11 +75,14 @@ export class Status extends EventTarget {
 
   take(value) {
     // Another recording under the same name.
-    const isAnother = value.frames < this.value.frames || value.pcm.rate !== this.value.pcm.rate;
+    const { frames, pcm } = this.value;
+    const isAnother = this.mayBeAnother || value.frames < frames || value.pcm.rate !== pcm.rate;
+    this.mayBeAnother = false;
+    this.taken += 1;
     if (value.frames !== this.value.frames) this.changedAt = performance.now();
     this.value = value;
-    if (this.inTrouble) {
-      this.inTrouble = false;
+    if (this.inTrouble || this.isGone) {
+      [this.inTrouble, this.isGone] = [false, false];
       this.tell('fine');
     }
     if (isAnother) this.tell('replaced');
@@ -77,8 +90,15 @@ export class Status extends EventTarget {
   }
 
   trouble(why) {
+    const isNews = !this.inTrouble;
     this.inTrouble = true;
-    this.tell('trouble', why);
+    if (isNews) this.tell('trouble', why);
+  }
+
+  lose(why) {
+    const isNews = !this.isGone;
+    [this.inTrouble, this.isGone, this.mayBeAnother] = [false, true, true];
+    if (isNews) this.tell('lost', why);
   }
 
   tell(name, detail) {

@@ -33,7 +33,7 @@ export function spoken(seconds) {
  * so then it is what they showed here.
  */
 export function wallClock(started, seconds) {
-  return clock(secondOfDay(started, seconds));
+  return clock(secondOfDay(started, seconds)).padStart(8, '0');
 }
 
 function secondOfDay(started, seconds) {
@@ -44,6 +44,15 @@ function secondOfDay(started, seconds) {
     : -new Date(at).getTimezoneOffset();
   const second = (at / 1000 + minutes * 60) % DAY;
   return (second + DAY) % DAY;
+}
+
+/** Shows times that are in UTC as clocks show them here. */
+export function showLocally(root) {
+  for (const element of root.querySelectorAll('time[datetime$=Z]')) {
+    const at = new Date(element.dateTime);
+    const local = new Date(at.getTime() - at.getTimezoneOffset() * 60000);
+    element.textContent = local.toISOString().slice(0, 16).replace('T', ' ');
+  }
 }
 
 /** The position at which clocks showed `text` (`14:05`), the nearest to `position` of those there are; null if none. */

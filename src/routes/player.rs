@@ -9,7 +9,7 @@ use super::summary::{Summary, audio_path};
 use crate::recording::Status;
 
 /// What there is at one's fingertips, for the list of them.
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 11] = [
     ("Space or k", "play or pause"),
     ("← →", "5 seconds back or forward"),
     ("j l", "15 seconds back, 30 forward"),
@@ -18,6 +18,7 @@ const KEYS: [(&str, &str); 10] = [
     ("< >", "slower, faster"),
     ("0 to 9", "to that tenth of the recording"),
     ("Home End", "to the beginning; to the end, or live"),
+    ("[ ]", "the clip begins here, ends here"),
     ("Esc", "discard the clip"),
     ("?", "this list"),
 ];
@@ -121,6 +122,7 @@ fn more() -> Markup {
                 button { "Go" }
             }
             button #moment { "Link to this moment" }
+            button #clip-here { "Clip from here" }
         }
         div.fields {
             label { "Speed " select #speed {

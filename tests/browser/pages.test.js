@@ -53,6 +53,9 @@ for (const kind of BROWSERS) {
     test('a clip in a loop', async (t) => loops(await open(t, 'done', { hash: '#t=10,12.5' })));
     test('speed', async (t) => playsFaster(await open(t, 'done', { hash: '#t=0' })));
     test('the waveform is the sound’s, and grows', async (t) => drawsTheWaveform(await open(t, 'live')));
+    test('what the system, a held key and a drag do to it', async (t) => isNotConfused(await open(t, 'done')));
+    test('one pauses at the edge, comes back, and goes on', async (t) => pausesAtTheEdge(await open(t, 'live', { hash: '#t=live' })));
+    test('a recorder that had only paused', async (t) => goesOn(t, kind, open));
     test('a recording that is removed', async (t) => tellsOfALoss(t, kind, open));
     test('nobody is kept out', async (t) => isAccessible(await newPage(t)));
     test('narrow and wide', async (t) => fits(await newPage(t)));
@@ -261,6 +264,68 @@ async function drawsTheWaveform(player) {
   assert.ok((await page.evaluate(drawnColumns)) > 0.6);
 }
 
+async function isNotConfused(player) {
+  const { page } = player;
+  await player.play();
+  await player.waitFor(({ isHeard }) => isHeard);
+  // As for a call.
+  await page.evaluate(() => document.getElementById('sound').pause());
+  await player.waitFor(({ isPlaying }) => !isPlaying);
+  const keydown = (key, repeat) =>
+    document.body.dispatchEvent(new KeyboardEvent('keydown', { key, repeat, bubbles: true, cancelable: true }));
+  await page.evaluate(keydown, 'k', false);
+  for (let i = 0; i < 3; i += 1) await page.evaluate(keydown, 'k', true);
+  await player.waitFor(({ isPlaying, isHeard }) => isPlaying && isHeard);
+  // A clip by keys; and one that is dragged while it is heard begins anew once.
+  await page.press('2');
+  await page.press('[');
+  await page.press('3');
+  await page.press(']');
+  const clip = await page.evaluate(() => ['from', 'to'].map((end) => document.getElementById(`clip-${end}`).value));
+  assert.match(clip.join(' '), /^0:00:0[9]\.\d+ 0:00:1[34]\.\d+$/);
+  await page.click('#clip-loop');
+  await player.waitFor(({ isHeard, source }) => isHeard && source?.includes('duration='));
+  const number = async () => Number((await player.shown()).source.match(/&n=(\d+)/)[1]);
+  const first = await number();
+  await page.drag('#seek', 0.5, 0.7);
+  await player.waitFor(({ isHeard, base }) => isHeard && base > 20);
+  assert.equal(await number(), first + 1);
+  // A format is chosen while it pauses: it still is a loop.
+  await page.click('#clip-loop');
+  await player.choose('#format', 'wav');
+  await player.play();
+  await player.waitFor(({ isHeard, source }) => isHeard && /wav.*duration=/.test(source ?? ''));
+  await player.choose('#format', 'opus');
+}
+
+async function pausesAtTheEdge(player) {
+  const { page } = player;
+  // It was opened at the edge, which has moved on by now.
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  await player.play();
+  await player.waitFor(({ isLive, isHeard }) => isLive && isHeard);
+  await player.play();
+  await player.waitFor(({ isPlaying }) => !isPlaying);
+  const { position } = await player.shown();
+  await new Promise((resolve) => setTimeout(resolve, 17_000));
+  assert.equal((await player.shown()).source, null, 'it lets go of its connection');
+  await openPlayer(page, stage.server, 'live');
+  assert.equal((await player.shown()).position, position);
+  await player.play();
+  await player.waitFor(({ isHeard, behind }) => isHeard && /^0:00:[23]/.test(behind));
+}
+
+async function goesOn(t, kind, open) {
+  const recorder = await record(stage.server, `pausing-${kind}`, { headStart: 10 });
+  t.after(() => recorder.stop());
+  const player = await open(t, recorder.name, { hash: '#t=8' });
+  await player.play();
+  await recorder.pause();
+  await player.waitFor(({ message, state }) => state === 'finished' && message === 'That was the end.');
+  recorder.resume();
+  await player.waitFor(({ message, isHeard, state }) => state === 'growing' && isHeard && message === '');
+}
+
 async function tellsOfALoss(t, kind, open) {
   const name = `lost-${kind}`;
   const recorder = await record(stage.server, name, { headStart: 5 });
@@ -268,6 +333,11 @@ async function tellsOfALoss(t, kind, open) {
   const player = await open(t, name);
   await rm(join(stage.server.root, `${name}.pcm`));
   await player.waitFor(({ message }) => message.includes(`there is no recording`));
+  const back = await record(stage.server, name, { headStart: 7 });
+  t.after(() => back.stop());
+  await player.waitFor(({ message, state }) => state === 'growing' && message.startsWith('Another recording'));
+  await player.play();
+  await player.waitFor(({ isHeard }) => isHeard);
   const errors = player.page.errors.filter((error) => !error.includes('404') && !error.includes(name));
   assert.deepEqual(errors, []);
 }
