@@ -140,7 +140,7 @@ function goToFragment(wanted) {
 }
 
 function keepPosition() {
-  if (!sound.loop) kept.set(positionKey, sound.atEdge && sound.wanted ? 'live' : shortTime(sound.position));
+  if (!sound.loop) kept.set(positionKey, sound.atEdge ? 'live' : shortTime(sound.position));
 }
 
 function setVolume(volume) {

@@ -104,16 +104,15 @@ export class Sound extends EventTarget {
     this.wanted = true;
     this.cameToEnd = false;
     if (!this.status.inTrouble) this.say('');
+    // It was there when it was opened.
     if (this.atEdge && !this.isOpen) this.target = this.last;
     if (this.loop && !this.isOpen) {
       this.listenTo(this.loop.from, this.loop.to);
     } else if (!this.isOpen || this.audio.error) {
       this.open(!this.status.isGrowing && this.target >= this.last ? 0 : this.target);
-    } else if (!this.status.isGrowing && this.position >= this.last) {
+    } else if (!this.loop && !this.status.isGrowing && this.position >= this.last) {
       this.open(0);
     } else {
-      // What was paused at the edge is not there any more.
-      this.atEdge &&= this.behind < 2 * this.lead;
       this.start();
     }
     this.change();
@@ -122,6 +121,8 @@ export class Sound extends EventTarget {
   pause() {
     this.wanted = false;
     this.cameToEnd = false;
+    // The edge moves on, and one goes on where one was.
+    this.atEdge = false;
     this.pausedAt = performance.now();
     this.audio.pause();
     this.say('');
@@ -308,6 +309,7 @@ export class Sound extends EventTarget {
   recover() {
     if (!this.wanted || this.isOpen || this.status.inTrouble) return;
     const { isGrowing, edge } = this.status;
+    if (this.loop) return this.listenTo(this.loop.from, this.loop.to);
     if (!isGrowing && this.target >= edge - 0.5) return this.finish();
     this.open(this.target);
   }
