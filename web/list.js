@@ -1,5 +1,6 @@
 // The list, as it changes. Rows come from the server, in the one template that there is.
 
+import { Events } from './events.js';
 import { clock, showLocally } from './times.js';
 
 const list = document.getElementById('recordings');
@@ -120,27 +121,20 @@ function take({ recordings = [], unusable = [], gone = [] }) {
 
 /** Listens while the page is seen. Whatever it missed meanwhile it fetches. */
 function listen() {
-  let source = null;
   let isFirst = true;
-  const start = () => {
-    source?.close();
-    source = null;
-    if (document.hidden) return;
-    source = new EventSource('/events');
-    source.addEventListener('changes', (event) => take(JSON.parse(event.data)));
-    source.addEventListener('reload', refreshSoon);
-    source.addEventListener('open', () => {
+  const events = new Events('/events', {
+    changes: ({ data }) => take(JSON.parse(data)),
+    reload: refreshSoon,
+    open: () => {
       if (!isFirst) mergeSoon();
       isFirst = false;
-    });
-  };
-  document.addEventListener('visibilitychange', start);
-  addEventListener('pageshow', start);
+    },
+  });
   // Where events do not come through, and once the browser has given up on them.
   setInterval(() => {
-    if (document.hidden || source?.readyState === EventSource.OPEN) return;
+    if (document.hidden || events.isOpen) return;
     mergeSoon();
-    if (source?.readyState === EventSource.CLOSED) start();
+    events.listenAgain();
   }, 5000);
 }
 

@@ -176,18 +176,18 @@ function connectControls() {
   element('help').addEventListener('click', () => element('keys').showModal());
   element('clip-loop').addEventListener('click', () => {
     if (sound.loop && sound.wanted) sound.pause();
-    else sound.listenTo(clip.value.from, clip.value.to);
+    else sound.listenTo(clip.value);
   });
 }
 
 let loopSoon;
 
 function loopAgain() {
-  if (sound.loop && sound.wanted && clip.value) sound.listenTo(clip.value.from, clip.value.to);
+  if (sound.loop && sound.wanted && clip.value) sound.listenTo(clip.value);
 }
 
 function connectParts() {
-  for (const name of ['change', 'message', 'end']) sound.addEventListener(name, show);
+  sound.addEventListener('change', show);
   sound.addEventListener('message', ({ detail }) => say(detail));
   sound.addEventListener('end', () => say('That was the end.'));
   status.addEventListener('status', show);

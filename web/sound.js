@@ -107,7 +107,7 @@ export class Sound extends EventTarget {
     // It was there when it was opened.
     if (this.atEdge && !this.isOpen) this.target = this.last;
     if (this.loop && !this.isOpen) {
-      this.listenTo(this.loop.from, this.loop.to);
+      this.listenTo(this.loop);
     } else if (!this.isOpen || this.audio.error) {
       this.open(!this.status.isGrowing && this.target >= this.last ? 0 : this.target);
     } else if (!this.loop && !this.status.isGrowing && this.position >= this.last) {
@@ -175,7 +175,7 @@ export class Sound extends EventTarget {
   }
 
   /** Hears a clip over and over. */
-  listenTo(from, to) {
+  listenTo({ from, to }) {
     this.loop = { from, to };
     this.atEdge = false;
     this.wanted = true;
@@ -220,7 +220,7 @@ export class Sound extends EventTarget {
     this.format = format;
     this.failures = 0;
     this.close(position);
-    if (this.wanted && this.loop) this.listenTo(this.loop.from, this.loop.to);
+    if (this.wanted && this.loop) this.listenTo(this.loop);
     else if (this.wanted) this.open(position);
     this.change();
   }
@@ -309,7 +309,7 @@ export class Sound extends EventTarget {
   recover() {
     if (!this.wanted || this.isOpen || this.status.inTrouble) return;
     const { isGrowing, edge } = this.status;
-    if (this.loop) return this.listenTo(this.loop.from, this.loop.to);
+    if (this.loop) return this.listenTo(this.loop);
     if (!isGrowing && this.target >= edge - 0.5) return this.finish();
     this.open(this.target);
   }

@@ -1,6 +1,7 @@
 // What becomes of a recording: told by the server as it happens while the page is seen, else asked for now and then.
 
-// Browsers open six connections to a server at most, for all pages together: one that nobody looks at takes none.
+import { Events } from './events.js';
+
 const ASK_EVERY = 2000;
 const ASK_UNSEEN_EVERY = 5000;
 
@@ -16,13 +17,16 @@ export class Status extends EventTarget {
     this.isGone = false;
     this.mayBeAnother = false;
     this.taken = 0; // how often there was news
-    this.changedAt = performance.now();
-    document.addEventListener('visibilitychange', () => this.listen());
-    // Back from the browser's store of pages, whose connections are closed.
-    addEventListener('pageshow', () => this.listen());
-    this.timer = setInterval(() => this.askIfNeeded(), ASK_EVERY);
     this.askedAt = performance.now();
-    this.listen();
+    this.events = new Events(`${this.path}/events`, {
+      status: ({ data }) => this.take(JSON.parse(data)),
+      lost: () => {
+        this.mayBeAnother = true;
+        this.ask();
+      },
+      error: () => this.ask(),
+    });
+    setInterval(() => this.askIfNeeded(), ASK_EVERY);
   }
 
   get isGrowing() {
@@ -34,22 +38,8 @@ export class Status extends EventTarget {
     return this.value.duration;
   }
 
-  listen() {
-    this.source?.close();
-    this.source = null;
-    if (document.hidden || !window.EventSource) return;
-    this.source = new EventSource(`${this.path}/events`);
-    this.source.addEventListener('status', (event) => this.take(JSON.parse(event.data)));
-    this.source.addEventListener('lost', () => {
-      this.mayBeAnother = true;
-      this.ask();
-    });
-    this.source.addEventListener('error', () => this.ask());
-  }
-
   askIfNeeded() {
-    const told = this.source?.readyState === EventSource.OPEN;
-    if (told && !this.inTrouble && !this.isGone) return;
+    if (this.events.isOpen && !this.inTrouble && !this.isGone) return;
     if (document.hidden && !this.isUsed()) return;
     if (document.hidden && performance.now() - this.askedAt < ASK_UNSEEN_EVERY) return;
     this.ask();
@@ -64,9 +54,8 @@ export class Status extends EventTarget {
       const value = await response.json();
       // What was told meanwhile is newer.
       if (response.ok && this.taken === taken) this.take(value);
-      if (response.ok && !document.hidden && this.source?.readyState === EventSource.CLOSED) this.listen();
-      if (response.ok) return;
-      if (response.status === 404) this.lose(value.detail);
+      if (response.ok) this.events.listenAgain();
+      else if (response.status === 404) this.lose(value.detail);
       else this.trouble(`The server says: ${value.detail}.`);
     } catch {
       this.trouble('The server cannot be reached.');
@@ -79,7 +68,6 @@ export class Status extends EventTarget {
     const isAnother = this.mayBeAnother || value.frames < frames || value.pcm.rate !== pcm.rate;
     this.mayBeAnother = false;
     this.taken += 1;
-    if (value.frames !== this.value.frames) this.changedAt = performance.now();
     this.value = value;
     if (this.inTrouble || this.isGone) {
       [this.inTrouble, this.isGone] = [false, false];
