@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::extract::rejection::PathRejection;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -63,7 +64,7 @@ impl Problem {
     }
 
     /// A path that is not written properly.
-    pub fn path(detail: impl ToString) -> Self {
+    fn path(detail: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "path", "The path cannot be used", detail)
     }
 
@@ -141,6 +142,12 @@ impl IntoResponse for Problem {
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::path(rejection.body_text())
     }
 }
 

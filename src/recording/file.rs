@@ -47,6 +47,11 @@ impl Extent {
         matches!(self.state, State::Growing)
     }
 
+    /// As clients are told of it: `growing` or `finished`.
+    pub fn name(&self) -> &'static str {
+        if self.is_growing() { "growing" } else { "finished" }
+    }
+
     /// Whether `other` is no news.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let same_state = match (&self.state, &other.state) {

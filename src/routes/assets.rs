@@ -48,7 +48,7 @@ pub fn path(name: &str) -> String {
 
 /// A file. A page of an older server may ask for an older version: that is as good as gone, and must not be kept.
 pub async fn asset(path: Result<Path<(String, String)>, PathRejection>) -> Result<Response, Problem> {
-    let Path((version, name)) = path.map_err(|rejection| Problem::path(rejection.body_text()))?;
+    let Path((version, name)) = path?;
     let file = FILES.iter().find(|(known, ..)| *known == name && version == *VERSION);
     let (_, media_type, content) =
         file.ok_or_else(|| Problem::not_found(format!("there is no file `{name}` of version `{version}`")))?;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::headers::{joined, refusal, text};
 use super::query::{self, RenditionQuery, coming};
-use super::{App, blocking, fresh};
+use super::{App, blocking, fresh, no_body};
 use crate::body::{BodyError, BodyReader, End, Until};
 use crate::error::Problem;
 use crate::http::{
@@ -35,11 +35,9 @@ pub async fn audio(
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Path(path) = path.map_err(|rejection| Problem::path(rejection.body_text()))?;
+    let Path(path) = path?;
     let query = query::checked(query)?;
-    if *app.stop.borrow() {
-        return Err(Problem::stopping());
-    }
+    app.check_running()?;
     let (recording, named) = find(&app, &path, &query).await?;
     let format = named.or_else(|| accepted(&headers)).unwrap_or(Format::Wav);
     let moving = query.is_relative()?;
@@ -279,8 +277,7 @@ impl Reading {
 
 fn body(reading: Reading, body: Body, boundary: Boundary) -> AxumBody {
     match body {
-        // Not a body of length 0: whoever sends it on would say so, and HEAD and 304 mean another length.
-        Body::Empty => AxumBody::from_stream(stream::empty::<io::Result<Bytes>>()),
+        Body::Empty => no_body(),
         Body::Bytes(range) => stream_body(&reading, reading.stream(range.start, Until::Byte(range.end))),
         Body::Follow { from, limit } => stream_body(&reading, reading.stream(from, Until::End(Some(limit)))),
         Body::Multipart(multipart) => {

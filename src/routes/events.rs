@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, stream};
-use http::{HeaderValue, header};
+use http::HeaderValue;
 use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::App;
 use super::summary::{Summary, Unusable, of_entries};
+use super::{App, fresh};
 use crate::error::Problem;
 use crate::recording::{Changes, Extent, Recording, State as RecordingState};
 
@@ -46,11 +46,10 @@ pub async fn of_list(State(app): State<App>) -> Result<Response, Problem> {
     // What has changed since then is news: a client asks for the list when it sees this answer begin.
     app.catalogue.list().await.map_err(Problem::internal)?;
     let changes = app.catalogue.watch_list();
-    let events = told(stream::unfold((changes, app.stop), async |(mut changes, mut stop)| {
+    Ok(told(stream::unfold((changes, app.stop), async |(mut changes, mut stop)| {
         let event = next_of_list(&mut changes, &mut stop).await?;
         Some((Ok(event), (changes, stop)))
-    }));
-    Ok(events)
+    })))
 }
 
 async fn next_of_list(
@@ -71,7 +70,7 @@ async fn next_of_list(
 }
 
 fn list_changes(changes: &Changes) -> ListChanges {
-    let (recordings, unusable) = of_entries(changes.changed.iter().map(AsRef::as_ref));
+    let (recordings, unusable) = of_entries(&changes.changed);
     let gone = changes.gone.iter().map(ToString::to_string).collect();
     ListChanges { recordings, unusable, gone, total: changes.total }
 }
@@ -129,10 +128,8 @@ fn event(name: &str, data: &impl Serialize) -> Event {
 
 /// An answer that goes on for as long as its events do.
 fn told(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(BEAT)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut response = fresh(Sse::new(events).keep_alive(KeepAlive::new().interval(BEAT)));
     // nginx collects answers otherwise.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -47,7 +48,7 @@ pub async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let page = find(&app, &query::checked(query)?).await?;
-    let (recordings, unusable) = of_entries(page.entries());
+    let (recordings, unusable) = of_entries(&page.entries);
     Ok(fresh(Json(List { recordings, unusable, total: page.total, next: page.next })))
 }
 
@@ -70,19 +71,12 @@ struct Selection {
 
 /// A part of the list.
 pub struct Page {
-    list: Entries,
-    picked: Vec<usize>,
+    /// Its entries, newest first.
+    pub entries: Vec<Arc<Entry>>,
     /// How many entries match, on all pages.
     pub total: usize,
     /// What `after` is on the next page, if there is one.
     pub next: Option<String>,
-}
-
-impl Page {
-    /// Its entries, newest first.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.picked.iter().filter_map(|place| self.list.get(*place)).map(AsRef::as_ref)
-    }
 }
 
 impl Selection {
@@ -97,22 +91,15 @@ impl Selection {
     }
 
     fn page(&self, list: &Entries) -> Page {
-        let matching: Vec<usize> = list
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| self.matches(entry))
-            .map(|(place, _)| place)
-            .collect();
-        let is_behind = |place: &usize| match (&self.after, list.get(*place)) {
-            (Some(cursor), Some(entry)) => entry.is_behind(cursor.began, &cursor.name),
-            _ => true,
+        let matching: Vec<&Arc<Entry>> = list.iter().filter(|entry| self.matches(entry)).collect();
+        let is_behind = |entry: &&Arc<Entry>| {
+            self.after.as_ref().is_none_or(|cursor| entry.is_behind(cursor.began, &cursor.name))
         };
-        let mut behind = matching.iter().copied().filter(is_behind);
-        let picked: Vec<usize> = behind.by_ref().take(self.limit).collect();
-        let more = behind.next().is_some();
-        let last = picked.last().and_then(|place| list.get(*place)).filter(|_| more);
+        let mut behind = matching.iter().copied().filter(is_behind).cloned();
+        let entries: Vec<Arc<Entry>> = behind.by_ref().take(self.limit).collect();
+        let last = entries.last().filter(|_| behind.next().is_some());
         let next = last.map(|last| Cursor { began: last.began, name: last.name.clone() }.to_string());
-        Page { list: Entries::clone(list), picked, total: matching.len(), next }
+        Page { total: matching.len(), next, entries }
     }
 
     /// Whether every word is in the name or the title.

@@ -12,7 +12,7 @@
 //! | `/healthz` | [`health`] |
 //!
 //! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording
-//! anywhere, `headers` what all do with headers.
+//! anywhere, `words` what pages say of one, `headers` what all do with headers.
 
 pub mod assets;
 pub mod audio;
@@ -26,16 +26,21 @@ pub mod query;
 pub mod recordings;
 pub mod summary;
 pub mod waveform;
+mod words;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use bytes::Bytes;
+use futures_util::stream;
 use http::{HeaderValue, Method, StatusCode, header};
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -62,6 +67,11 @@ pub struct App {
 }
 
 impl App {
+    /// That the server is not stopping.
+    fn check_running(&self) -> Result<(), Problem> {
+        if *self.stop.borrow() { Err(Problem::stopping()) } else { Ok(()) }
+    }
+
     /// A recording, by a name as it came, just looked at.
     async fn find(&self, name: &str) -> Result<Arc<Recording>, RecordingError> {
         let name = RecordingName::parse(name)?;
@@ -74,7 +84,7 @@ impl App {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RecordingError> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| RecordingError::io("", std::io::Error::other(error.to_string())))
+        .map_err(|error| RecordingError::io("", io::Error::other(error.to_string())))
 }
 
 /// What is true now may not be in a second.
@@ -82,6 +92,11 @@ fn fresh(response: impl IntoResponse) -> Response {
     let mut response = response.into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Not a body of length 0: whoever sends it on would say so, and HEAD and 304 mean another length.
+fn no_body() -> Body {
+    Body::from_stream(stream::empty::<io::Result<Bytes>>())
 }
 
 /// All endpoints.

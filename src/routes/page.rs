@@ -7,22 +7,18 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use maud::{DOCTYPE, Markup, html};
-use tailcast_codecs::PcmSpec;
-use tailcast_codecs::format::Format;
 
 use super::list::{self, ListQuery, Page};
 use super::player::player;
-use super::summary::{Summary, audio_path, escape, modified, page_path};
+use super::summary::{escape, page_path};
+use super::words::{clock, title, when};
 use super::{App, assets, fresh, query};
 use crate::error::Problem;
-use crate::recording::{Entry, Status};
+use crate::recording::Entry;
 
 /// Nothing but what is served from here. Others may show a player in a frame of theirs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; \
     connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors *";
-
-/// The formats as people know them, the one that everything plays first.
-pub const FORMATS: [(Format, &str); 3] = [(Format::Mp3, "MP3"), (Format::Opus, "Opus"), (Format::Wav, "WAV")];
 
 /// The list of recordings, newest first.
 pub async fn index(State(app): State<App>, query: Result<Query<ListQuery>, QueryRejection>) -> Response {
@@ -39,7 +35,7 @@ pub async fn index(State(app): State<App>, query: Result<Query<ListQuery>, Query
 /// The player of one recording.
 pub async fn play(State(app): State<App>, path: Result<Path<String>, PathRejection>) -> Response {
     let found = async {
-        let Path(name) = path.map_err(|rejection| Problem::path(rejection.body_text()))?;
+        let Path(name) = path?;
         Ok::<_, Problem>(app.find(&name).await?.status())
     };
     match found.await {
@@ -100,7 +96,7 @@ fn list_of(page: &Page, query: &ListQuery) -> Markup {
                 button { "Search" }
             }
             p #count role="status" { (count(page.total, searched)) }
-            ul #recordings { @for entry in page.entries() { (row(entry)) } }
+            ul #recordings { @for entry in &page.entries { (row(entry)) } }
             @if let Some(next) = &page.next {
                 p { a #more rel="next" href=(next_path(next, searched)) { "Show more" } }
             }
@@ -130,74 +126,10 @@ fn row(entry: &Entry) -> Markup {
         }
     };
     html! {
-        li data-name=(entry.name) data-state=(Summary::state_of(&status.extent)) {
+        li data-name=(entry.name) data-state=(status.extent.name()) {
             a href=(page_path(&status.name)) { (title(status)) } " "
             span.live { "live" }
             p { span.length { (clock(status.duration())) } " · " (when(status)) }
         }
-    }
-}
-
-/// What a recording is called.
-pub fn title(status: &Status) -> String {
-    status.sidecar.title.clone().unwrap_or_else(|| status.name.to_string())
-}
-
-/// When a recording began, or else when it was last written to.
-pub fn when(status: &Status) -> Markup {
-    html! {
-        @if let Some(started) = &status.sidecar.started {
-            "started " time datetime=(started) { (readable(started)) }
-        } @else if let Some(modified) = modified(status) {
-            "last written to " time datetime=(modified) { (readable(&modified)) }
-        }
-    }
-}
-
-/// The files of a recording.
-pub fn links(status: &Status) -> Markup {
-    html! {
-        @for (format, title) in FORMATS {
-            a href=(audio_path(&status.name, format)) { (title) } " "
-        }
-    }
-}
-
-/// A date and time as in RFC 3339, for people: without the `T`, and without seconds.
-fn readable(timestamp: &str) -> String {
-    let date_and_minutes = timestamp.get(..16).unwrap_or(timestamp).replace(['T', 't'], " ");
-    let zone =
-        timestamp.get(19..).unwrap_or_default().trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    format!("{date_and_minutes} {}", if zone.eq_ignore_ascii_case("z") { "UTC" } else { zone })
-}
-
-/// What kind of sound it is, for people.
-pub fn sound(spec: PcmSpec) -> String {
-    let channels = match spec.channels {
-        1 => "mono".to_owned(),
-        2 => "stereo".to_owned(),
-        more => format!("{more} channels"),
-    };
-    format!("{} kHz {channels}", f64::from(spec.rate) / 1000.0)
-}
-
-/// Seconds as `h:mm:ss`.
-pub fn clock(seconds: f64) -> String {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length is not negative")]
-    let seconds = seconds as u64;
-    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_people_read_is_readable() {
-        assert_eq!(readable("2026-11-23T22:00:37Z"), "2026-11-23 22:00 UTC");
-        assert_eq!(readable("2026-11-23T22:00:37.5+01:00"), "2026-11-23 22:00 +01:00");
-        assert_eq!(readable("2026-11-23T22:00:37-05:00"), "2026-11-23 22:00 -05:00");
-        assert_eq!(sound("s16le:44100:2".parse().unwrap()), "44.1 kHz stereo");
-        assert_eq!(clock(3723.9), "1:02:03");
     }
 }

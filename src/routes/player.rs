@@ -4,8 +4,8 @@
 use maud::{Markup, html};
 use tailcast_codecs::format::Format;
 
-use super::page::{FORMATS, clock, links, sound, title, when};
 use super::summary::{Summary, audio_path};
+use super::words::{FORMATS, clock, sound, title, when};
 use crate::recording::Status;
 
 /// What there is at one's fingertips, for the list of them.
@@ -28,7 +28,7 @@ pub fn player(status: &Status) -> Markup {
     let summary = serde_json::to_string(&Summary::of(status)).unwrap_or_default();
     html! {
         header { a href="/" { "All recordings" } }
-        main #recording data-status=(summary) data-state=(Summary::state_of(&status.extent)) {
+        main #recording data-status=(summary) data-state=(status.extent.name()) {
             h1 { (title(status)) " " span.live { "live" } }
             p.about { (when(status)) " · " (sound(status.spec)) }
             noscript {
@@ -145,6 +145,15 @@ fn keys() -> Markup {
             h2 #keys-title { "Keys" }
             dl { @for (key, what) in KEYS { dt { (key) } dd { (what) } } }
             form method="dialog" { button { "Close" } }
+        }
+    }
+}
+
+/// The files of a recording.
+fn links(status: &Status) -> Markup {
+    html! {
+        @for (format, title) in FORMATS {
+            a href=(audio_path(&status.name, format)) { (title) } " "
         }
     }
 }

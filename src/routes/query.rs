@@ -50,10 +50,7 @@ impl RenditionQuery {
     }
 
     fn position(&self) -> Result<Position, Problem> {
-        match self.pos.as_deref() {
-            Some(text) => text.parse().map_err(|error| Problem::time("pos", &error)),
-            None => Ok(Position::FromStart(0)),
-        }
+        Ok(position("pos", self.pos.as_deref())?.unwrap_or(Position::FromStart(0)))
     }
 
     /// Whether the place meant moves with the live edge.
@@ -97,6 +94,14 @@ impl RenditionQuery {
         check_start(&recording, &extent, start, self.pos.as_deref().unwrap_or_default())?;
         Ok(Rendition::new(recording, codec, start, duration.map(|nanos| frames_in(nanos, rate))))
     }
+}
+
+/// A parameter that is a position, if it is there.
+///
+/// # Errors
+/// When it is something else.
+pub fn position(name: &'static str, text: Option<&str>) -> Result<Option<Position>, Problem> {
+    text.map(str::parse).transpose().map_err(|error| Problem::time(name, &error))
 }
 
 /// A parameter that is a whole number, if it is there.

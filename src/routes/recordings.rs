@@ -84,7 +84,7 @@ pub async fn show(
     place: Result<Query<PlaceQuery>, QueryRejection>,
     rendition: Result<Query<RenditionQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Path(name) = path.map_err(|rejection| Problem::path(rejection.body_text()))?;
+    let Path(name) = path?;
     let (place, rendition) = (query::checked(place)?, query::checked(rendition)?);
     if let Some(recording) = watched(&app, &name).await? {
         return Ok(events::of_recording(app, recording));

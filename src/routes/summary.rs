@@ -1,11 +1,12 @@
 //! A recording as clients are told of it, wherever they are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tailcast_codecs::format::Format;
 
-use crate::recording::{Entry, Extent, RecordingName, State, Status};
+use crate::recording::{Entry, RecordingName, State, Status};
 
 /// A recording.
 #[derive(Debug, Serialize)]
@@ -61,7 +62,7 @@ impl Summary {
         };
         Self {
             name: name.to_string(),
-            state: Self::state_of(extent),
+            state: extent.name(),
             end,
             duration,
             live_edge: extent.is_growing().then_some(duration),
@@ -75,11 +76,6 @@ impl Summary {
             page: page_path(name),
         }
     }
-
-    /// `growing` or `finished`.
-    pub fn state_of(extent: &Extent) -> &'static str {
-        if extent.is_growing() { "growing" } else { "finished" }
-    }
 }
 
 impl Unusable {
@@ -90,7 +86,7 @@ impl Unusable {
 }
 
 /// Recordings and those that cannot be had, each in the order of the list.
-pub fn of_entries<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> (Vec<Summary>, Vec<Unusable>) {
+pub fn of_entries(entries: &[Arc<Entry>]) -> (Vec<Summary>, Vec<Unusable>) {
     let (mut recordings, mut unusable) = (Vec::new(), Vec::new());
     for entry in entries {
         match &entry.told {

@@ -7,13 +7,12 @@ use axum::body::Body as AxumBody;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use bytes::Bytes;
-use futures_util::{TryStreamExt, stream};
+use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 
 use super::headers::{joined, refusal, text};
-use super::{App, blocking, query};
+use super::{App, blocking, no_body, query};
 use crate::error::Problem;
 use crate::http::{Freshness, Request, Verdict, verdict};
 use crate::recording::{Extent, Recording, State as RecordingState};
@@ -53,11 +52,9 @@ pub async fn waveform(
     query: Result<Query<WaveformQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Path(path) = path.map_err(|rejection| Problem::path(rejection.body_text()))?;
+    let Path(path) = path?;
     let query = query::checked(query)?;
-    if *app.stop.borrow() {
-        return Err(Problem::stopping());
-    }
+    app.check_running()?;
     let (name, form) = parts(&path)?;
     let recording = app.find(name).await?;
     let extent = recording.extent();
@@ -86,8 +83,8 @@ fn parts(path: &str) -> Result<(&str, Form), Problem> {
 impl WaveformQuery {
     fn wanted(&self, recording: &Recording, extent: &Extent) -> Result<Wanted, Problem> {
         let frame = |position: Position| position.frame(extent.frames, recording.spec().rate);
-        let start = position("start", self.start.as_deref())?.map_or(0, frame);
-        let end = position("end", self.end.as_deref())?.map_or(u64::MAX, frame);
+        let start = query::position("start", self.start.as_deref())?.map_or(0, frame);
+        let end = query::position("end", self.end.as_deref())?.map_or(u64::MAX, frame);
         Ok(Wanted {
             samples_per_pixel: self.samples_per_pixel()?,
             frames: start..end,
@@ -122,10 +119,6 @@ impl WaveformQuery {
             }
         }
     }
-}
-
-fn position(name: &'static str, text: Option<&str>) -> Result<Option<Position>, Problem> {
-    text.map(str::parse).transpose().map_err(|error| Problem::time(name, &error))
 }
 
 fn refused(name: &'static str, text: &str, what: &str, allowed: &str) -> Problem {
@@ -174,13 +167,13 @@ fn answer(app: App, view: View, form: Form, etag: Option<&str>, asked: &Asked) -
     let mut headers = headers(&view, etag);
     match verdict(&request, etag) {
         Verdict::PreconditionFailed => Ok(refusal(StatusCode::PRECONDITION_FAILED, headers, &asked.headers)),
-        Verdict::NotModified => Ok(response(StatusCode::NOT_MODIFIED, headers, empty())),
+        Verdict::NotModified => Ok(response(StatusCode::NOT_MODIFIED, headers, no_body())),
         Verdict::Proceed => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
             if let Some(len) = form.len(&view) {
                 headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
             }
-            let body = if asked.head { empty() } else { body(app, view, form) };
+            let body = if asked.head { no_body() } else { body(app, view, form) };
             Ok(response(StatusCode::OK, headers, body))
         }
     }
@@ -191,7 +184,7 @@ fn headers(view: &View, etag: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(START_FRAME, HeaderValue::from(view.window().frames.start));
     headers.insert(END_FRAME, HeaderValue::from(view.window().frames.end));
-    headers.insert(STATE, HeaderValue::from_static(view.state()));
+    headers.insert(STATE, HeaderValue::from_static(view.extent().name()));
     let freshness = match view.extent().state {
         RecordingState::Ended { declared: true } => Freshness::DeclaredEnd,
         RecordingState::Ended { declared: false } => Freshness::InferredEnd,
@@ -209,11 +202,6 @@ fn response(status: StatusCode, headers: HeaderMap, body: AxumBody) -> Response 
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
-}
-
-/// Not a body of length 0: HEAD and 304 mean another length.
-fn empty() -> AxumBody {
-    AxumBody::from_stream(stream::empty::<io::Result<Bytes>>())
 }
 
 fn body(app: App, view: View, form: Form) -> AxumBody {

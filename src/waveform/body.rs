@@ -9,10 +9,9 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
-use super::peaks::Peak;
 use super::pyramid::block_for;
 use super::store::{Follower, Waveforms};
-use super::walk::{Gather, Plan, Walk};
+use super::walk::{Gather, Walk};
 use super::{Form, View, WaveformError};
 
 /// How much shorter a stretch is to be than what the pyramid lacks up to its end, so that it is read rather than waited
@@ -40,12 +39,13 @@ enum Part {
     Nothing,
 }
 
-/// A turn's plan and the bytes that it takes.
+/// What an answer goes on with, and what a turn of it gave.
 struct Turn {
     follower: Option<Follower>,
     walk: Walk,
-    plan: Plan,
-    bytes: Vec<u8>,
+    gather: Gather,
+    /// The pairs of the pixels that became complete; `None` if there is nothing yet to take.
+    pairs: Option<Vec<u8>>,
 }
 
 impl WaveformBody {
@@ -99,51 +99,38 @@ impl WaveformBody {
     /// The pairs of the next pixels; `None` behind the last.
     async fn pairs(&mut self) -> Result<Option<Bytes>, WaveformError> {
         while !self.walk.is_over() {
-            let Turn { follower, walk, plan, bytes } = self.turn().await?;
-            (self.follower, self.walk) = (follower, walk);
-            if let (true, Some(follower)) = (plan.is_empty(), &mut self.follower) {
-                follower.more().await?;
-                continue;
-            }
-            let pairs = self.compute(plan, bytes).await?;
-            if !pairs.is_empty() {
-                self.part = Part::Pairs;
-                return Ok(Some(pairs));
+            let Turn { follower, walk, gather, pairs } = self.turn().await?;
+            (self.follower, self.walk, self.gather) = (follower, walk, gather);
+            match (pairs, &mut self.follower) {
+                (Some(pairs), _) if !pairs.is_empty() => {
+                    self.part = Part::Pairs;
+                    return Ok(Some(pairs.into()));
+                }
+                (None, Some(follower)) => follower.more().await?,
+                _ => {}
             }
         }
         Ok(None)
     }
 
-    /// Plans a turn and reads what it takes, where that may take its time.
+    /// Plans a turn, reads what it takes, where that may take its time, and puts it together. Not on the encoders' threads,
+    /// where it would wait for what they code: somebody waits for it, and it is little.
     async fn turn(&mut self) -> Result<Turn, WaveformError> {
-        let (recording, mut walk) = (Arc::clone(self.view.recording()), self.walk);
-        let mut follower = self.follower.take();
-        let reading = tokio::task::spawn_blocking(move || {
+        let (waveforms, recording) = (Arc::clone(&self.waveforms), Arc::clone(self.view.recording()));
+        let (mut walk, mut gather, mut follower) = (self.walk, self.gather.clone(), self.follower.take());
+        let (form, bits, first) = (self.form, self.view.bits(), self.part == Part::FirstPairs);
+        let working = tokio::task::spawn_blocking(move || {
             let plan = match &mut follower {
                 Some(follower) => follower.plan(&mut walk),
                 None => walk.plan(None),
             };
             let mut bytes = Vec::new();
             recording.read_each(plan.reads(), &mut bytes)?;
-            Ok(Turn { follower, walk, plan, bytes })
+            waveforms.counters().read.fetch_add(plan.frames_read(), Ordering::Relaxed);
+            let pairs = (!plan.is_empty()).then(|| form.pairs(bits, first, &gather.take(&plan, &bytes)));
+            Ok(Turn { follower, walk, gather, pairs })
         });
-        reading.await.unwrap_or(Err(WaveformError::Gone))
-    }
-
-    async fn compute(&mut self, plan: Plan, bytes: Vec<u8>) -> Result<Bytes, WaveformError> {
-        let frames: u64 = plan.reads().iter().map(|frames| frames.end - frames.start).sum();
-        self.waveforms.counters().read.fetch_add(frames, Ordering::Relaxed);
-        let (form, bits, first) = (self.form, self.view.bits(), self.part == Part::FirstPairs);
-        let mut gather = self.gather.clone();
-        let work = move || {
-            let peaks: Vec<Peak> = gather.take(&plan, &bytes);
-            (gather, form.pairs(bits, first, &peaks))
-        };
-        let pairs;
-        // Not on the encoders' threads, where it would wait for what they code: somebody waits for it, and it is little.
-        let worked = tokio::task::spawn_blocking(work).await;
-        (self.gather, pairs) = worked.map_err(|_| WaveformError::Gone)?;
-        Ok(pairs.into())
+        working.await.unwrap_or(Err(WaveformError::Gone))
     }
 }
 

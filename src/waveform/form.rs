@@ -118,7 +118,7 @@ fn dat_head(view: &View) -> Vec<u8> {
 fn json_head(view: &View) -> String {
     let (window, channels, rate) = (view.window(), view.meter().lanes(), view.rate());
     let (each, bits, length, state) =
-        (view.samples_per_pixel(), view.bits().count(), window.len(), view.state());
+        (view.samples_per_pixel(), view.bits().count(), window.len(), view.extent().name());
     let (start, end) = (window.frames.start, window.frames.end);
     format!(
         "{{\"version\":{FORMAT},\"channels\":{channels},\"sample_rate\":{rate},\"samples_per_pixel\":{each},\

@@ -112,11 +112,6 @@ impl View {
         self.recording.spec().rate
     }
 
-    /// Whether more is to come: `growing` or `finished`.
-    pub fn state(&self) -> &'static str {
-        if self.extent.is_growing() { "growing" } else { "finished" }
-    }
-
     /// The strong validator of a finished recording's answer, quoted: a digest of everything that its bytes are made
     /// from. Blocks.
     ///

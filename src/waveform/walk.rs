@@ -131,6 +131,11 @@ impl Plan {
     pub fn reads(&self) -> &[Range<u64>] {
         &self.reads
     }
+
+    /// How many these are.
+    pub fn frames_read(&self) -> u64 {
+        self.reads.iter().map(|frames| frames.end - frames.start).sum()
+    }
 }
 
 /// Puts pixels together from what turns give.
