@@ -5,13 +5,18 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../tests/support/process.rs"]
+mod process;
+
+use process::Process;
 use tailcast::demo::piece;
 use tempfile::TempDir;
 
@@ -33,64 +38,28 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// The server as its users run it.
-struct Serve {
-    child: Child,
-    address: SocketAddr,
+fn serve(root: &Path) -> Process {
+    Process::serve(root, &["--cache", "1MiB"])
 }
 
-impl Serve {
-    fn start(root: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tailcast"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--cache", "1MiB", "--root"])
-            .arg(root)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines
-            .find_map(|line| {
-                Some(line.unwrap().split_once("http://")?.1.trim_end_matches('/').parse().unwrap())
-            })
-            .unwrap();
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-
-    /// Reads `most` bytes of an answer's body and head, or all.
-    fn get(&self, path: &str, most: usize) -> usize {
-        let mut socket = TcpStream::connect(self.address).unwrap();
-        write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-        let mut buffer = vec![0; 1 << 18];
-        let mut total = 0;
-        while total < most {
-            match socket.read(&mut buffer).unwrap() {
-                0 => break,
-                read => total += read,
-            }
+/// Reads `most` bytes of an answer's body and head, or all.
+fn get(server: &Process, path: &str, most: usize) -> usize {
+    let mut socket = TcpStream::connect(server.address).unwrap();
+    write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut buffer = vec![0; 1 << 18];
+    let mut total = 0;
+    while total < most {
+        match socket.read(&mut buffer).unwrap() {
+            0 => break,
+            read => total += read,
         }
-        total
     }
-
-    fn cpu(&self) -> f64 {
-        // Fields 14 and 15 of /proc/PID/stat, in hundredths of a second; the name in field 2 has no blanks.
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let ticks: Vec<f64> = stat.split_whitespace().skip(13).take(2).map(|t| t.parse().unwrap()).collect();
-        (ticks[0] + ticks[1]) / 100.0
-    }
-
-    /// Resident memory at its highest, in MiB.
-    fn peak_rss(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
-    }
+    total
 }
 
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Resident memory at its highest, in MiB.
+fn peak_rss(server: &Process) -> f64 {
+    server.memory("VmHWM") as f64 / 1024.0
 }
 
 /// Runs ffmpeg to its end, or until its first `most` bytes are there.
@@ -182,12 +151,12 @@ fn whole(root: &Path, show: &Path, minutes: u64, out: &mut String) {
         let mut rounds = Vec::new();
         let mut rss = 0.0;
         for _ in 0..ROUNDS {
-            let serve = Serve::start(root);
+            let server = serve(root);
             let begun = Instant::now();
-            serve.get(&format!("/audio/show.{}", format.path), usize::MAX);
-            let ours = Cost { wall: begun.elapsed().as_secs_f64(), cpu: serve.cpu() };
-            rss = serve.peak_rss();
-            drop(serve);
+            get(&server, &format!("/audio/show.{}", format.path), usize::MAX);
+            let ours = Cost { wall: begun.elapsed().as_secs_f64(), cpu: server.cpu() };
+            rss = peak_rss(&server);
+            drop(server);
             rounds.push((ours, ffmpeg(format.ffmpeg, show, None, usize::MAX)));
         }
         let wall = median(rounds.iter().map(|(ours, theirs)| ours.wall / theirs.wall));
@@ -202,7 +171,7 @@ fn seeks(root: &Path, long: &Path, out: &mut String) {
     writeln!(out, "| first 4 KiB after a cold seek to | 0:00:01 | 1:00:00 | 11:00:00 | ours, at 11 h |")
         .unwrap();
     writeln!(out, "|---|---|---|---|---|").unwrap();
-    let serve = Serve::start(root);
+    let server = serve(root);
     for format in FORMATS {
         let mut row = format!("| {}, ours / ffmpeg |", format.name);
         let mut last = 0.0;
@@ -211,7 +180,7 @@ fn seeks(root: &Path, long: &Path, out: &mut String) {
             for seek in 0..SEEKS as u64 {
                 let second = second + seek * APART;
                 let begun = Instant::now();
-                serve.get(&format!("/audio/long.{}?pos={second}", format.path), 4096);
+                get(&server, &format!("/audio/long.{}?pos={second}", format.path), 4096);
                 let ours = begun.elapsed().as_secs_f64();
                 rounds.push((ours, ffmpeg(format.ffmpeg, long, Some(second), 4096).wall));
                 // What was begun and is not wanted any more should not be in the next one's way.
@@ -227,9 +196,9 @@ fn seeks(root: &Path, long: &Path, out: &mut String) {
 /// Memory with a recording of one minute and of twelve hours.
 fn memory(root: &Path, out: &mut String) {
     let peak = |path: &str, most: usize| {
-        let serve = Serve::start(root);
-        serve.get(path, most);
-        serve.peak_rss()
+        let server = serve(root);
+        get(&server, path, most);
+        peak_rss(&server)
     };
     let most = 900_000;
     let short = peak("/audio/show.mp3?duration=60", most);

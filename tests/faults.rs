@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use support::process::{Process, tailcast};
-use support::{Open, Reply, Root, Running, eventually, sound};
+use support::{Open, Reply, Root, Running, eventually, is_problem, sound};
 use tokio::sync::OnceCell;
 
 const PCM: &str = "s16le:44100:2";
@@ -33,15 +33,6 @@ fn header_len(format: &str) -> usize {
 /// A server whose recordings only end when somebody says so.
 async fn patient(root: &Root) -> Running {
     Running::with(root, |config| config.growth_timeout = Duration::from_secs(600)).await
-}
-
-fn is_problem(reply: &Reply, status: u16, named: &str) {
-    assert_eq!(reply.status, status, "{}", reply.text());
-    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
-    let problem = reply.json();
-    assert_eq!(problem["status"], status);
-    assert!(problem["type"].is_string() && problem["title"].is_string(), "{problem}");
-    assert!(problem["detail"].as_str().unwrap().contains(named), "`{named}` is not named: {problem}");
 }
 
 /// The server is as it was.

@@ -8,7 +8,7 @@ use std::fs::OpenOptions;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Open, Reply, Root, Running, sound};
+use support::{Open, Reply, Root, Running, is_problem, sound};
 
 const PCM: &str = "s16le:44100:2";
 const SECOND: usize = 44_100 * 4;
@@ -102,18 +102,6 @@ async fn rest(mut answer: Open) -> Reply {
 /// What must come about, and would have by then.
 async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), what).await.expect("it does not come")
-}
-
-fn is_problem(reply: &Reply, status: u16, named: &str) {
-    assert_eq!(reply.status, status, "{}", reply.text());
-    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
-    assert_eq!(reply.header("cache-control"), Some("no-store"));
-    let problem = reply.json();
-    assert_eq!(problem["status"], status);
-    for member in ["type", "title", "detail"] {
-        assert!(problem[member].is_string(), "{member} is missing: {problem}");
-    }
-    assert!(problem["detail"].as_str().unwrap().contains(named), "`{named}` is not named: {problem}");
 }
 
 fn etag(reply: &Reply) -> String {

@@ -4,59 +4,37 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { BROWSERS, launch } from './support/browsers.js';
+import { SPEECH } from './support/clock.js';
 import { openElement } from './support/element.js';
 import { startEmbedder } from './support/embed.js';
 import { clockHeard, lastSound, listen } from './support/heard.js';
-import { finished, record } from './support/recorder.js';
+import { record } from './support/recorder.js';
 import { serve } from './support/server.js';
-import { startSink } from './support/sink.js';
-
-const FORMATS = ['wav', 'mp3', 'opus'];
-
-/** The longest the clock speaks, and what the element may be ahead or behind. */
-const SPEECH = 2.6;
+import { FORMATS, inBrowsers, setStage } from './support/stage.js';
 
 /** A browser that has so many seconds of sound does not wait for more. */
 const ENOUGH = 0.5;
 
-const stage = {};
+const stage = setStage({ live: { headStart: 120 }, done: 30 });
 
-before(async () => {
-  stage.sink = await startSink();
-  stage.embedder = await startEmbedder();
-  stage.server = await serve();
-  stage.live = await record(stage.server, 'live', { headStart: 120 });
-  await finished(stage.server, 'done', 30);
+before(async () => (stage.embedder = await startEmbedder()));
+after(() => stage.embedder?.stop());
+
+inBrowsers(stage, { concurrency: true }, (kind) => {
+  for (const format of FORMATS) {
+    test(`${format}: the live edge for a minute`, (t) => followsTheEdge(t, kind, format));
+    // One after the other: it takes work to listen.
+    describe(`${format}: what is heard`, { concurrency: 1 }, () => {
+      test('a growing recording from its start, and after seeks', (t) => hearsSeeks(t, kind, format));
+      test('a growing recording from pos=25', (t) => hearsFromThere(t, kind, format));
+      // How that is answered has nothing to do with the format.
+      if (format === 'wav') test('from pos=-30, and after a seek', (t) => hearsFromBeforeTheEdge(t, kind, format));
+      test('the end of a recording', (t) => hearsTheEnd(t, kind, format));
+      test('a finished recording', (t) => hearsFinished(t, kind, format));
+    });
+    test(`${format}: the server is killed and comes back`, (t) => outlivesTheServer(t, kind, format));
+  }
 });
-
-after(async () => {
-  await stage.live?.stop();
-  await stage.server?.stop();
-  await stage.embedder?.stop();
-  await stage.sink?.stop();
-});
-
-for (const kind of BROWSERS) {
-  describe(kind, { concurrency: true }, () => {
-    before(async () => (stage[kind] = await launch(kind, stage)));
-    after(() => stage[kind].close());
-
-    for (const format of FORMATS) {
-      test(`${format}: the live edge for a minute`, (t) => followsTheEdge(t, kind, format));
-      // One after the other: it takes work to listen.
-      describe(`${format}: what is heard`, { concurrency: 1 }, () => {
-        test('a growing recording from its start, and after seeks', (t) => hearsSeeks(t, kind, format));
-        test('a growing recording from pos=25', (t) => hearsFromThere(t, kind, format));
-        // How that is answered has nothing to do with the format.
-        if (format === 'wav') test('from pos=-30, and after a seek', (t) => hearsFromBeforeTheEdge(t, kind, format));
-        test('the end of a recording', (t) => hearsTheEnd(t, kind, format));
-        test('a finished recording', (t) => hearsFinished(t, kind, format));
-      });
-      test(`${format}: the server is killed and comes back`, (t) => outlivesTheServer(t, kind, format));
-    }
-  });
-}
 
 /** What gives both browsers a live edge and seeks in MP3, the hardest: the tests of MP3 above are of such a stream. */
 test('mp3: a growing one begins with a tag and a packet that tells bytes, not frames', async () => {

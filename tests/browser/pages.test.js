@@ -5,62 +5,43 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { test } from 'node:test';
 
-import { BROWSERS, launch } from './support/browsers.js';
+import { launch } from './support/browsers.js';
 import { until } from './support/process.js';
 import { openPlayer } from './support/player.js';
-import { finished, record } from './support/recorder.js';
-import { serve } from './support/server.js';
-import { startSink } from './support/sink.js';
+import { record } from './support/recorder.js';
+import { inBrowsers, setStage } from './support/stage.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-const stage = {};
+const stage = setStage({ server: { growthTimeout: 3 }, live: { headStart: 60, title: 'The live one' }, done: 45 });
 
-before(async () => {
-  stage.sink = await startSink();
-  stage.server = await serve({ growthTimeout: 3 });
-  stage.live = await record(stage.server, 'live', { headStart: 60, title: 'The live one' });
-  await finished(stage.server, 'done', 45);
+inBrowsers(stage, { concurrency: 1, reducedMotion: true }, (kind) => {
+  const newPage = async (t, width = 1100, height = 900) => {
+    const page = await stage[kind].newPage();
+    t.after(() => page.close());
+    await page.viewport(width, height);
+    return page;
+  };
+  const open = async (t, name, options) => openPlayer(await newPage(t), stage.server, name, options);
+
+  test('the list follows the folder', async (t) => followsTheFolder(await newPage(t), kind));
+  test('the list is searched and goes on', async (t) => searches(await newPage(t)));
+  test('keys', async (t) => takesKeys(await open(t, 'done')));
+  test('a place and choices are remembered', async (t) => remembers(await open(t, 'done')));
+  test('links to a moment, a clip, the edge', async (t) => followsLinks(await open(t, 'live')));
+  test('a time of day', async (t) => goesToATimeOfDay(await open(t, 'live')));
+  test('a clip in a loop', async (t) => loops(await open(t, 'done', { hash: '#t=10,12.5' })));
+  test('speed', async (t) => playsFaster(await open(t, 'done', { hash: '#t=0' })));
+  test('the waveform is the sound’s, and grows', async (t) => drawsTheWaveform(await open(t, 'live')));
+  test('what the system, a held key and a drag do to it', async (t) => isNotConfused(await open(t, 'done')));
+  test('one pauses at the edge, comes back, and goes on', async (t) => pausesAtTheEdge(await open(t, 'live', { hash: '#t=live' })));
+  test('a recorder that had only paused', async (t) => goesOn(t, kind, open));
+  test('a recording that is removed', async (t) => tellsOfALoss(t, kind, open));
+  test('nobody is kept out', async (t) => isAccessible(await newPage(t)));
+  test('narrow and wide', async (t) => fits(await newPage(t)));
 });
-
-after(async () => {
-  await stage.live?.stop();
-  await stage.server?.stop();
-  await stage.sink?.stop();
-});
-
-for (const kind of BROWSERS) {
-  describe(kind, { concurrency: 1 }, () => {
-    before(async () => (stage[kind] = await launch(kind, { sink: stage.sink, reducedMotion: true })));
-    after(() => stage[kind].close());
-
-    const newPage = async (t, width = 1100, height = 900) => {
-      const page = await stage[kind].newPage();
-      t.after(() => page.close());
-      await page.viewport(width, height);
-      return page;
-    };
-    const open = async (t, name, options) => openPlayer(await newPage(t), stage.server, name, options);
-
-    test('the list follows the folder', async (t) => followsTheFolder(await newPage(t), kind));
-    test('the list is searched and goes on', async (t) => searches(await newPage(t)));
-    test('keys', async (t) => takesKeys(await open(t, 'done')));
-    test('a place and choices are remembered', async (t) => remembers(await open(t, 'done')));
-    test('links to a moment, a clip, the edge', async (t) => followsLinks(await open(t, 'live')));
-    test('a time of day', async (t) => goesToATimeOfDay(await open(t, 'live')));
-    test('a clip in a loop', async (t) => loops(await open(t, 'done', { hash: '#t=10,12.5' })));
-    test('speed', async (t) => playsFaster(await open(t, 'done', { hash: '#t=0' })));
-    test('the waveform is the sound’s, and grows', async (t) => drawsTheWaveform(await open(t, 'live')));
-    test('what the system, a held key and a drag do to it', async (t) => isNotConfused(await open(t, 'done')));
-    test('one pauses at the edge, comes back, and goes on', async (t) => pausesAtTheEdge(await open(t, 'live', { hash: '#t=live' })));
-    test('a recorder that had only paused', async (t) => goesOn(t, kind, open));
-    test('a recording that is removed', async (t) => tellsOfALoss(t, kind, open));
-    test('nobody is kept out', async (t) => isAccessible(await newPage(t)));
-    test('narrow and wide', async (t) => fits(await newPage(t)));
-  });
-}
 
 test('a dark page is as readable', async (t) => {
   const browser = await launch('chromium', { dark: true });

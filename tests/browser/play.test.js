@@ -1,57 +1,35 @@
 // The player in real browsers: what is heard is judged, and what the page says of it.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { BROWSERS, launch } from './support/browsers.js';
+import { SPEECH } from './support/clock.js';
 import { clockHeard, lastSound } from './support/heard.js';
 import { openPlayer } from './support/player.js';
-import { finished, record, thePiece } from './support/recorder.js';
+import { record, thePiece } from './support/recorder.js';
 import { serve } from './support/server.js';
-import { startSink } from './support/sink.js';
+import { FORMATS, inBrowsers, setStage } from './support/stage.js';
 
-const FORMATS = ['wav', 'mp3', 'opus'];
-
-/** The longest the clock speaks, and what the element may be ahead or behind. */
-const SPEECH = 2.6;
 /** How far what is heard may be from where the page is said to be: see `bare.test.js` for what was measured. */
 const WITHIN = 0.1;
 /** Firefox does not take the pre-skip of an Opus off the time. */
 const FIREFOX_OPUS_WITHIN = 0.2;
 
-const stage = {};
+const stage = setStage({ live: { headStart: 150 }, done: 45 });
 
-before(async () => {
-  stage.sink = await startSink();
-  stage.server = await serve();
-  stage.live = await record(stage.server, 'live', { headStart: 150 });
-  await finished(stage.server, 'done', 45);
+inBrowsers(stage, { concurrency: true }, (kind) => {
+  for (const format of FORMATS) {
+    const where = { kind, format, within: kind === 'firefox' && format === 'opus' ? FIREFOX_OPUS_WITHIN : WITHIN };
+    test(`${format}: the live edge for a minute`, (t) => followsTheEdge(t, where));
+    describe(`${format}: what is heard`, { concurrency: 1 }, () => {
+      test('from the start, a link, and to and fro', (t) => hearsWhereItGoes(t, where));
+      test('the end of a recording', (t) => hearsTheEnd(t, where));
+      test('a finished recording', (t) => hearsFinished(t, where));
+      test('on, from the same second, after the server was killed', (t) => outlivesTheServer(t, where));
+    });
+    test(`${format}: the clip that was chosen`, (t) => downloadsTheClip(t, where));
+  }
 });
-
-after(async () => {
-  await stage.live?.stop();
-  await stage.server?.stop();
-  await stage.sink?.stop();
-});
-
-for (const kind of BROWSERS) {
-  describe(kind, { concurrency: true }, () => {
-    before(async () => (stage[kind] = await launch(kind, stage)));
-    after(() => stage[kind].close());
-
-    for (const format of FORMATS) {
-      const where = { kind, format, within: kind === 'firefox' && format === 'opus' ? FIREFOX_OPUS_WITHIN : WITHIN };
-      test(`${format}: the live edge for a minute`, (t) => followsTheEdge(t, where));
-      describe(`${format}: what is heard`, { concurrency: 1 }, () => {
-        test('from the start, a link, and to and fro', (t) => hearsWhereItGoes(t, where));
-        test('the end of a recording', (t) => hearsTheEnd(t, where));
-        test('a finished recording', (t) => hearsFinished(t, where));
-        test('on, from the same second, after the server was killed', (t) => outlivesTheServer(t, where));
-      });
-      test(`${format}: the clip that was chosen`, (t) => downloadsTheClip(t, where));
-    }
-  });
-}
 
 async function open(t, { kind, format }, server, name, hash) {
   const page = await stage[kind].newPage();

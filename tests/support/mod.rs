@@ -217,6 +217,19 @@ impl Reply {
     }
 }
 
+/// That an answer is a problem document whose detail names something.
+pub fn is_problem(reply: &Reply, status: u16, named: &str) {
+    assert_eq!(reply.status, status, "{}", reply.text());
+    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    let problem = reply.json();
+    assert_eq!(problem["status"], status);
+    for member in ["type", "title", "detail"] {
+        assert!(problem[member].is_string(), "{member} is missing: {problem}");
+    }
+    assert!(problem["detail"].as_str().unwrap().contains(named), "`{named}` is not named: {problem}");
+}
+
 /// Runs until `condition` holds; fails after a time in which it surely would.
 pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     for _ in 0..1000 {

@@ -61,6 +61,14 @@ impl Drop for Process {
 }
 
 impl Process {
+    /// Seconds of the processor that it took so far.
+    pub fn cpu(&self) -> f64 {
+        // Fields 14 and 15 of /proc/PID/stat, in hundredths of a second; the name in field 2 has no blanks.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let ticks: Vec<f64> = stat.split_whitespace().skip(13).take(2).map(|t| t.parse().unwrap()).collect();
+        (ticks[0] + ticks[1]) / 100.0
+    }
+
     /// A line of `/proc/PID/status` in KiB: `VmRSS` for the memory it takes, `VmHWM` for the most it ever took.
     pub fn memory(&self, line: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

@@ -6,6 +6,8 @@ const MINUTE_HZ = 625;
 const TENS_HZ = 1500;
 /** The longest the clock speaks, in units from the tick on. */
 const SPEECH_UNITS = 25;
+/** The same in seconds, and what an element may be ahead or behind. */
+export const SPEECH = 2.6;
 /** A tone is at least so loud (the clock is played at 0.3); no note of the music is, at these pitches. */
 const LOUD = 0.15;
 /** How far apart the places are at which a tick is looked for: much less than a unit. */

@@ -37,10 +37,6 @@ class Player {
     return this.page.evaluate(shown);
   }
 
-  text(id) {
-    return this.page.evaluate((id) => document.getElementById(id).textContent, id);
-  }
-
   /** Waits until `fn`, which is given what is shown, gives something true. */
   waitFor(fn, { timeout } = {}, ...args) {
     return this.page.waitFor(`(...args) => (${fn})((${shown})(), ...args)`, { timeout }, ...args);
