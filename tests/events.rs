@@ -72,6 +72,8 @@ async fn a_recordings_growth_and_end_are_told_as_they_happen() {
     root.append("sub/show.pcm", &[0; TENTH]);
     let grown = events.find(|_, data| data["frames"] == 1600).await;
     assert_eq!(grown["live_edge"], 0.2);
+    root.write("sub/show.toml", format!("pcm = \"{PCM}\"\ntitle = \"The show\"\n"));
+    events.find(|_, data| data["title"] == "The show" && data["frames"] == 1600).await;
     root.end("sub/show", PCM);
     let ended = events.find(|_, data| data["state"] == "finished").await;
     assert_eq!((&ended["end"], &ended["duration"]), (&"declared".into(), &0.2.into()));

@@ -281,7 +281,8 @@ impl Recording {
         self.extent.borrow().clone()
     }
 
-    /// Tells of changes that somebody else notices ([`follow`](super::follow) is who notices by itself).
+    /// Tells of changes that somebody else notices, those of the sidecar too ([`follow`](super::follow) is who notices by
+    /// itself).
     pub fn subscribe(&self) -> watch::Receiver<Extent> {
         self.extent.subscribe()
     }
@@ -365,8 +366,8 @@ impl Recording {
     /// When the recording is lost; it then is for good.
     pub(super) fn look(&self, turn: &Turn<'_>, sidecar: Option<Sidecar>) -> Result<Extent, RecordingError> {
         match self.try_look(turn, sidecar) {
-            Ok(extent) => {
-                self.extent.send_if_modified(|last| replace_if_new(last, &extent));
+            Ok((extent, is_described_anew)) => {
+                self.extent.send_if_modified(|last| replace_if_new(last, &extent) || is_described_anew);
                 Ok(extent)
             }
             Err(error) => {
@@ -376,7 +377,8 @@ impl Recording {
         }
     }
 
-    fn try_look(&self, turn: &Turn<'_>, sidecar: Option<Sidecar>) -> Result<Extent, RecordingError> {
+    /// How far it goes, and whether its sidecar has changed.
+    fn try_look(&self, turn: &Turn<'_>, sidecar: Option<Sidecar>) -> Result<(Extent, bool), RecordingError> {
         self.known()?;
         let metadata = self.file.metadata().map_err(|error| self.io(error))?;
         let (bytes, now) = (metadata.len(), Instant::now());
@@ -394,12 +396,13 @@ impl Recording {
         seen.witnesses = self.witnesses(data)?;
         seen.modified = metadata.modified().ok();
         seen.looked = turn.begun;
+        let is_described_anew = sidecar.as_ref().is_some_and(|sidecar| *sidecar != seen.sidecar);
         if let Some(sidecar) = sidecar {
             (seen.sidecar, seen.vouched) = (sidecar, turn.begun);
         }
         let extent = Extent { frames: data / self.frame_bytes(), state: self.state(&seen) };
         *self.seen.lock() = seen;
-        Ok(extent)
+        Ok((extent, is_described_anew))
     }
 
     fn state(&self, seen: &Seen) -> State {
