@@ -144,6 +144,20 @@ async fn what_changes_in_the_list_is_told_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_changes_and_changes_back_is_told_if_the_list_was_asked_for_meanwhile() {
+    let root = Root::new();
+    root.finished("show", PCM, &[0; TENTH]);
+    let server = Running::start(&root).await;
+    let mut events = Events::of(&server, "/events").await;
+    let good = std::fs::read(root.file("show.toml")).unwrap();
+    root.write("show.toml", "pcm = 5");
+    let list: Value = serde_json::from_str(&server.get("/recordings").await.text()).unwrap();
+    assert_eq!(list["unusable"][0]["name"], "show", "{list}");
+    root.write("show.toml", &good);
+    events.find(|_, data| data["recordings"][0]["name"] == "show").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_recording_of_that_name_is_one_and_another_s_events_are_events() {
     let root = Root::new();
     root.finished("show/events", PCM, &[0; TENTH]);

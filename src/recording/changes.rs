@@ -89,7 +89,8 @@ fn changes(before: &Entries, now: &Entries) -> Changes {
     let mut changed = Vec::new();
     for entry in now.iter() {
         let known = known.remove(&entry.name);
-        if known.is_none_or(|known| !Arc::ptr_eq(known, entry) && !known.tells_the_same(entry)) {
+        // Not by what is told: somebody else may have looked meanwhile, and found it otherwise for a moment.
+        if known.is_none_or(|known| known.since != entry.since) {
             changed.push(Arc::clone(entry));
         }
     }

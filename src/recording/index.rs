@@ -29,6 +29,8 @@ pub struct Entry {
     /// written to and how long it is.
     pub began: i64,
     stamps: Option<Stamps>,
+    /// When the look began that first found what is told. Of one that has changed and changed back it is another.
+    pub(super) since: Instant,
 }
 
 impl Entry {
@@ -40,7 +42,7 @@ impl Entry {
     }
 
     /// Whether there is nothing new in `other`, which was found later.
-    pub(super) fn tells_the_same(&self, other: &Self) -> bool {
+    fn tells_the_same(&self, other: &Self) -> bool {
         match (&self.told, &other.told) {
             (Ok(a), Ok(b)) => {
                 let of_file = |entry: &Self| entry.stamps.map(|stamps| stamps.file.inode);
@@ -105,15 +107,15 @@ pub(super) async fn look(folder: &Arc<Folder>) -> io::Result<Entries> {
 }
 
 fn look_through(folder: &Folder, known: &Entries) -> io::Result<Entries> {
-    let looked = Some(Instant::now());
+    let looked = Instant::now();
     let walk = Walk::through(folder.dir())?;
     folder.let_go_of_all_but(|name| walk.files.contains_key(name));
-    let entries = entries(folder, walk, known);
-    *folder.index.found.lock() = Found { entries: Arc::clone(&entries), looked };
+    let entries = entries(folder, walk, known, looked);
+    *folder.index.found.lock() = Found { entries: Arc::clone(&entries), looked: Some(looked) };
     Ok(entries)
 }
 
-fn entries(folder: &Folder, walk: Walk, known: &Entries) -> Entries {
+fn entries(folder: &Folder, walk: Walk, known: &Entries, looked: Instant) -> Entries {
     let known: HashMap<&RecordingName, &Arc<Entry>> =
         known.iter().map(|entry| (&entry.name, entry)).collect();
     let Walk { files, sidecars, .. } = walk;
@@ -121,7 +123,7 @@ fn entries(folder: &Folder, walk: Walk, known: &Entries) -> Entries {
         let stamps = Stamps::of(file, sidecars.get(name.as_str()));
         match known.get(&name) {
             Some(entry) if entry.is_settled() && entry.stamps == stamps => Some(Arc::clone(entry)),
-            before => entry(folder, name, stamps, before.map(AsRef::as_ref)).map(Arc::new),
+            before => entry(folder, name, stamps, before.map(AsRef::as_ref), looked).map(Arc::new),
         }
     });
     let mut entries: Vec<Arc<Entry>> = current.collect();
@@ -134,6 +136,7 @@ fn entry(
     name: RecordingName,
     stamps: Option<Stamps>,
     before: Option<&Entry>,
+    looked: Instant,
 ) -> Option<Entry> {
     // By its own time it may have ended long ago, if that is of another machine's clock: it is kept open, to see.
     let has_grown = before.and_then(|before| before.stamps).zip(stamps).is_some_and(|(before, now)| {
@@ -149,7 +152,11 @@ fn entry(
         Ok(status) => status.began(status.modified.map_or(0, millis_since_1970)),
         Err(_) => stamps.map_or(0, |stamps| stamps.file.modified),
     };
-    Some(Entry { name, told, began, stamps })
+    let mut entry = Entry { name, told, began, stamps, since: looked };
+    if let Some(before) = before.filter(|before| before.tells_the_same(&entry)) {
+        entry.since = before.since;
+    }
+    Some(entry)
 }
 
 fn millis_since_1970(at: SystemTime) -> i64 {
