@@ -67,6 +67,14 @@ impl Format {
         }
     }
 
+    /// The bit rate of a recording with the parameters that nobody has to give, in kbit/s.
+    pub fn usual_bitrate(self, spec: PcmSpec) -> f64 {
+        match self {
+            Self::Wav => f64::from(spec.rate) * spec.frame_bytes() as f64 * 8.0 / 1000.0,
+            _ => f64::from(self.default_bitrate(spec, self.default_channels(spec))),
+        }
+    }
+
     /// The bit rate if none is asked for, in kbit/s.
     fn default_bitrate(self, spec: PcmSpec, channels: u16) -> u32 {
         match self {

@@ -32,6 +32,8 @@ pub struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     modified: Option<String>,
     audio: BTreeMap<&'static str, String>,
+    /// kbit/s with default parameters.
+    bitrate: BTreeMap<&'static str, f64>,
     waveform: BTreeMap<&'static str, String>,
     page: String,
 }
@@ -72,6 +74,7 @@ impl Summary {
             started: sidecar.started.clone(),
             modified: modified(status),
             audio: Format::ALL.iter().map(|format| (format.name(), audio_path(name, *format))).collect(),
+            bitrate: Format::ALL.iter().map(|format| (format.name(), format.usual_bitrate(*spec))).collect(),
             waveform: ["json", "dat"].map(|form| (form, waveform_path(name, form))).into(),
             page: page_path(name),
         }
