@@ -1,14 +1,18 @@
 // The clip that is chosen: its times to the millisecond, to hear in a loop, to link to, to download.
 
-import { clock, parseTime, shortTime } from './times.js';
+import { clock, notATime, parseTime, shortTime } from './times.js';
 
 const element = (id) => document.getElementById(id);
 
+/** What is said of times that make no clip. */
+export const NO_CLIP = 'A clip begins before it ends, within the recording.';
+
 /** Events: `change` when another clip is chosen, or none. */
 export class Clip extends EventTarget {
-  constructor(status, copy) {
+  constructor(status, copy, say) {
     super();
     this.status = status;
+    this.say = say;
     this.value = null;
     this.fields = { from: element('clip-from'), to: element('clip-to') };
     for (const [name, field] of Object.entries(this.fields)) {
@@ -42,6 +46,8 @@ export class Clip extends EventTarget {
     const seconds = parseTime(field.value);
     const isTaken = seconds !== null && this.choose({ ...this.value, [name]: seconds });
     field.setAttribute('aria-invalid', String(!isTaken));
+    if (isTaken) this.say('');
+    else this.say(seconds === null ? notATime(field.value) : NO_CLIP);
   }
 
   show() {

@@ -2,7 +2,7 @@
 //
 // Browsers open six connections to a server at most, for all pages together: a page that nobody looks at takes none.
 
-/** Listens to a path's events, with functions by the events' names. */
+/** Listens to a path's events, with functions by the events' names (and `open`, whenever it begins to). */
 export class Events {
   constructor(path, handlers) {
     this.path = path;

@@ -1,18 +1,12 @@
-// The list, as it changes. Rows come from the server, in the one template that there is.
+// The list, as it changes.
 
 import { Events } from './events.js';
+import { fetchPage } from './markup.js';
 import { clock, showLocally } from './times.js';
 
 const list = document.getElementById('recordings');
 const search = document.getElementById('search');
 const count = document.getElementById('count');
-
-/** The page that an address has. */
-async function fetchPage(address) {
-  const response = await fetch(address, { headers: { accept: 'text/html' } });
-  if (!response.ok) throw new Error(String(response.status));
-  return new DOMParser().parseFromString(await response.text(), 'text/html');
-}
 
 const rowsOf = (page) => [...page.querySelectorAll('#recordings > li')];
 const rowOf = (name) => list.querySelector(`li[data-name="${CSS.escape(name)}"]`);
@@ -23,8 +17,10 @@ const address = () => {
 
 function takeRest(page) {
   count.textContent = page.getElementById('count').textContent;
-  const link = page.getElementById('more');
-  document.getElementById('more')?.parentElement.remove();
+  const [link, old] = [page, document].map((page) => page.getElementById('more'));
+  // Somebody may be about to follow it.
+  if (link?.getAttribute('href') === old?.getAttribute('href')) return;
+  old?.parentElement.remove();
   if (link) list.after(link.parentElement);
 }
 
@@ -40,28 +36,37 @@ async function refresh() {
   history.replaceState(null, '', wanted);
 }
 
-/** Brings the first page up to date, and leaves alone what was loaded further down. */
+/** Brings up to date what is shown, however many pages that are. */
 async function merge() {
-  const page = await fetchPage(address());
-  let before = null;
-  for (const row of rowsOf(page)) {
+  const wanted = address();
+  let page = await fetchPage(wanted);
+  const rows = rowsOf(page);
+  for (let more; rows.length < list.children.length && (more = page.getElementById('more')); ) {
+    page = await fetchPage(more.getAttribute('href'));
+    rows.push(...rowsOf(page));
+  }
+  if (wanted !== address()) return;
+  let place = list.firstElementChild;
+  for (const row of rows) {
     const old = rowOf(row.dataset.name);
-    if (!old && before) before.after(row);
-    else if (!old) list.prepend(row);
+    told.delete(row.dataset.name);
     // What somebody is about to follow stays.
     if (old && !old.contains(document.activeElement)) {
-      old.dataset.state = row.dataset.state;
+      old.dataset.state = row.dataset.state ?? '';
       old.replaceChildren(...row.childNodes);
     }
-    before = old ?? row;
+    if (old && old === place) place = place.nextElementSibling;
+    else list.insertBefore(old ?? row, place);
   }
+  while (list.children.length > rows.length) list.lastElementChild.remove();
   showLocally(list);
-  count.textContent = page.getElementById('count').textContent;
+  takeRest(page);
 }
 
 async function showMore(event) {
   const link = event.target.closest('#more');
-  if (!link) return;
+  // A browser's own ways to open it elsewhere are left to it.
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const page = await fetchPage(link.href);
   const rows = rowsOf(page).filter((row) => !rowOf(row.dataset.name));
@@ -95,23 +100,27 @@ function mergeFor(name) {
   told.add(name);
 }
 
+/** Takes a row that is not there, or is of the other kind. */
+function takeAnew(name) {
+  if (rowOf(name)) told.delete(name);
+  rowOf(name)?.remove();
+  mergeFor(name);
+}
+
 function take({ recordings = [], unusable = [], gone = [] }) {
-  for (const { name, title, state, duration } of recordings) {
+  for (const { name, title, started, state, duration } of recordings) {
     const row = rowOf(name);
     const length = row?.querySelector('.length');
-    if (length) {
-      row.dataset.state = state;
-      length.textContent = clock(duration);
-      row.querySelector('a').textContent = title ?? name;
-    } else {
-      row?.remove();
-      mergeFor(name);
+    if (!length) {
+      takeAnew(name);
+      continue;
     }
+    row.dataset.state = state;
+    length.textContent = clock(duration);
+    row.querySelector('a').textContent = title ?? name;
+    if (started && row.querySelector('time')?.dateTime !== started) mergeSoon();
   }
-  for (const { name } of unusable) {
-    rowOf(name)?.remove();
-    mergeFor(name);
-  }
+  for (const { name } of unusable) takeAnew(name);
   for (const name of gone) {
     rowOf(name)?.remove();
     told.delete(name);
@@ -121,14 +130,10 @@ function take({ recordings = [], unusable = [], gone = [] }) {
 
 /** Listens while the page is seen. Whatever it missed meanwhile it fetches. */
 function listen() {
-  let isFirst = true;
   const events = new Events('/events', {
     changes: ({ data }) => take(JSON.parse(data)),
     reload: refreshSoon,
-    open: () => {
-      if (!isFirst) mergeSoon();
-      isFirst = false;
-    },
+    open: mergeSoon,
   });
   // Where events do not come through, and once the browser has given up on them.
   setInterval(() => {

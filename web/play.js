@@ -1,16 +1,17 @@
 // The page of a recording: puts the parts together.
 
-import { Clip } from './clip.js';
+import { Clip, NO_CLIP } from './clip.js';
 import { listenToKeys } from './keys.js';
+import { fetchPage } from './markup.js';
 import { Sound, playable } from './sound.js';
 import { Status } from './status.js';
-import { clock, parseFragment, parseTime, parseWallClock, shortTime, showLocally, wallClock } from './times.js';
+import { clock, notATime, parseFragment, parseTime, parseWallClock, shortTime, showLocally, wallClock } from './times.js';
 import { SeekBar } from './wave.js';
 
 const element = (id) => document.getElementById(id);
 const root = element('recording');
 const controls = {};
-for (const id of ['play', 'back', 'forward', 'live', 'speed', 'volume', 'format', 'message']) controls[id] = element(id);
+for (const id of ['play', 'back', 'forward', 'live', 'speed', 'mute', 'volume', 'format', 'message']) controls[id] = element(id);
 
 /** What the reader chose, kept for the next time, if the browser keeps anything. */
 const kept = {
@@ -33,9 +34,11 @@ const kept = {
 const status = new Status(JSON.parse(root.dataset.status), () => sound.wanted);
 const formats = playable();
 const sound = new Sound(element('sound'), status, formats.includes(kept.get('format')) ? kept.get('format') : formats[0]);
-const clip = new Clip(status, (fragment) => copyLink(fragment, 'The link to the clip is copied.'));
+const clip = new Clip(status, (fragment) => copyLink(fragment, 'The link to the clip is copied.'), say);
 const bar = new SeekBar(element('seek'), status);
 const positionKey = `position ${status.value.name}`;
+// Before a kept position: one listened at the live edge.
+const LIVE = 'live ';
 
 function say(text) {
   if (controls.message.textContent !== text) controls.message.textContent = text;
@@ -48,15 +51,33 @@ function show() {
   element('position').textContent = clock(position);
   element('wall').textContent = value.started ? wallClock(value.started, position) : '';
   element('length').textContent = `${clock(edge)}${isGrowing ? ' so far' : ''}`;
-  const isLive = isGrowing && sound.wanted && sound.behind < sound.lead + 3;
-  element('behind').textContent = isGrowing && !isLive ? `${clock(sound.behind)} behind live` : '';
+  element('behind').textContent = isGrowing && !sound.isLive ? `${clock(sound.behind)} behind live` : '';
   controls.live.hidden = !isGrowing;
-  controls.live.setAttribute('aria-pressed', String(isLive));
+  controls.live.setAttribute('aria-pressed', String(sound.isLive));
   controls.play.dataset.playing = String(sound.wanted);
   controls.play.setAttribute('aria-label', sound.wanted ? 'Pause' : 'Play');
   element('clip-loop').setAttribute('aria-pressed', String(sound.loop !== null));
   bar.show(position, clip.value);
   showToSystem(position, edge);
+}
+
+let described = '';
+
+/** What it is called, and when it began or was last written to, whenever that may have changed. */
+async function describe() {
+  const { title, started, modified, pcm } = status.value;
+  const now = JSON.stringify([title, started, status.isGrowing || modified, pcm]);
+  if (now === described) return;
+  const isFirst = !described;
+  described = now;
+  element('go-by').hidden = !started;
+  if (!started) element('go-by').value = 'start';
+  if (navigator.mediaSession) navigator.mediaSession.metadata = new MediaMetadata({ title: title ?? status.value.name });
+  if (isFirst) return; // the page came with it
+  const page = await fetchPage(location.pathname);
+  document.title = page.title;
+  for (const part of ['h1', '.about']) root.querySelector(part).replaceWith(page.querySelector(part));
+  showLocally(root);
 }
 
 /** The lock screen, headphones' buttons and the like. */
@@ -74,7 +95,6 @@ function showToSystem(position, duration) {
 function offerToSystem() {
   const session = navigator.mediaSession;
   if (!session) return;
-  session.metadata = new MediaMetadata({ title: root.querySelector('h1').firstChild.textContent.trim() });
   const actions = {
     play: () => sound.play(),
     pause: () => sound.pause(),
@@ -98,13 +118,16 @@ async function copyLink(fragment, done) {
     await navigator.clipboard.writeText(link);
     say(done);
   } catch {
-    // Only pages with encryption may write to the clipboard; the address bar everybody can copy from.
+    // Only pages with encryption may write to the clipboard; the address bar everybody can copy from, where there is one.
+    if (self !== top) return say(link);
     history.replaceState(null, '', fragment);
     say('The link is in the address bar now.');
   }
 }
 
-function goTo(event) {
+const notIn = (time, end) => `“${time}” is not in the recording, which goes to ${end}.`;
+
+function takeTime(event) {
   event.preventDefault();
   const field = element('go-to');
   const byClock = element('go-by').value === 'clock';
@@ -120,39 +143,55 @@ function goTo(event) {
   }
   const end = byClock ? wallClock(status.value.started, status.edge) : clock(status.edge);
   say(position === null && !byClock
-    ? `“${field.value}” is not a time, such as 1:02:03 or 75.5.`
-    : `“${field.value}” is not in the recording, which goes ${byClock ? `from ${wallClock(status.value.started, 0)} ` : ''}to ${end}.`);
+    ? notATime(field.value)
+    : notIn(field.value, end));
 }
 
 /** What the address says, or else where one was the last time; a page that is loaded anew goes on where it was. */
 function begin() {
-  const [navigation] = performance.getEntriesByType('navigation');
-  const isReloaded = navigation?.type === 'reload' && kept.get(positionKey) !== null;
-  goToFragment(isReloaded ? null : parseFragment(location.hash));
+  const isKept = history.state?.isKept && kept.get(positionKey) !== null;
+  goTo(isKept ? null : fragment());
 }
 
-function goToFragment(wanted) {
-  if (wanted?.live) sound.seek(status.edge);
-  else if (wanted) sound.seek(wanted.from);
-  else if (kept.get(positionKey) === 'live') sound.seek(status.isGrowing ? status.edge : 0);
-  else sound.seek(Number(kept.get(positionKey) ?? 0) || 0);
-  if (wanted?.to) clip.choose(wanted);
+/** What the address says. */
+function fragment() {
+  const wanted = parseFragment(location.hash);
+  if (!wanted && location.hash.startsWith('#t=')) say(notATime(location.hash.slice(3)));
+  if (wanted?.from > status.edge + 1) say(notIn(clock(wanted.from), clock(status.edge)));
+  return wanted;
+}
+
+function goTo(wanted) {
+  const last = kept.get(positionKey) ?? '0';
+  if (wanted?.live || (!wanted && status.isGrowing && last.startsWith(LIVE))) sound.seek(status.edge);
+  else sound.seek(wanted ? wanted.from : Number(last.replace(LIVE, '')) || 0);
+  if (wanted?.to && wanted.from <= status.edge) choose(wanted);
 }
 
 function keepPosition() {
-  if (!sound.loop) kept.set(positionKey, sound.atEdge ? 'live' : shortTime(sound.position));
+  // Where one has not been is not where one was.
+  if (sound.loop || !sound.isUsed) return;
+  // The page's own, which it still has when it is loaded anew, or come back to.
+  if (!history.state?.isKept) history.replaceState({ isKept: true }, '');
+  kept.set(positionKey, (sound.atEdge ? LIVE : '') + shortTime(sound.position));
 }
 
 function setVolume(volume) {
   controls.volume.value = volume;
   sound.audio.volume = Number(controls.volume.value);
-  sound.audio.muted = false;
+  mute(false);
   kept.set('volume', controls.volume.value);
+}
+
+function mute(isMuted) {
+  sound.audio.muted = isMuted;
+  controls.mute.setAttribute('aria-pressed', String(isMuted));
 }
 
 function setSpeed(place) {
   const { options } = controls.speed;
   controls.speed.selectedIndex = Math.min(Math.max(0, place), options.length - 1);
+  kept.set('speed', controls.speed.value);
   sound.setRate(Number(controls.speed.value));
 }
 
@@ -162,13 +201,14 @@ function connectControls() {
   controls.forward.addEventListener('click', () => sound.seek(sound.position + 30));
   controls.live.addEventListener('click', () => sound.toEdge());
   controls.speed.addEventListener('change', () => setSpeed(controls.speed.selectedIndex));
+  controls.mute.addEventListener('click', () => mute(!sound.audio.muted));
   controls.volume.addEventListener('input', () => setVolume(controls.volume.value));
   controls.format.addEventListener('change', () => {
     kept.set('format', controls.format.value);
     say('');
     sound.setFormat(controls.format.value);
   });
-  element('go').addEventListener('submit', goTo);
+  element('go').addEventListener('submit', takeTime);
   element('moment').addEventListener('click', () => {
     copyLink(`#t=${clock(sound.position)}`, 'The link to this moment is copied.');
   });
@@ -178,6 +218,10 @@ function connectControls() {
     if (sound.loop && sound.wanted) sound.pause();
     else sound.listenTo(clip.value);
   });
+}
+
+function choose(times) {
+  if (!clip.choose(times)) say(NO_CLIP);
 }
 
 let loopSoon;
@@ -190,7 +234,12 @@ function connectParts() {
   sound.addEventListener('change', show);
   sound.addEventListener('message', ({ detail }) => say(detail));
   sound.addEventListener('end', () => say('That was the end.'));
-  status.addEventListener('status', show);
+  status.addEventListener('status', () => {
+    show();
+    describe().catch(() => {
+      described = 'not known';
+    });
+  });
   status.addEventListener('lost', ({ detail }) => {
     sound.pause();
     say(`It cannot be heard any more: ${detail}. If it comes back, it can be played here.`);
@@ -210,7 +259,10 @@ function connectParts() {
     else if (sound.loop) sound.seek(sound.position);
     show();
   });
-  addEventListener('hashchange', () => goToFragment(parseFragment(location.hash)));
+  addEventListener('hashchange', () => {
+    const wanted = fragment();
+    if (wanted) goTo(wanted);
+  });
   addEventListener('pagehide', keepPosition);
   setInterval(() => {
     if (sound.wanted) keepPosition();
@@ -222,7 +274,7 @@ function chooseFromHere(end) {
   const { position } = sound;
   const half = { from: end === 'from' ? position : position - 30, to: end === 'to' ? position : position + 30 };
   const changed = { ...(clip.value ?? half), [end]: position };
-  clip.choose(changed.to > changed.from ? changed : half);
+  choose(changed.to > changed.from ? changed : half);
 }
 
 function connectKeys() {
@@ -230,10 +282,7 @@ function connectKeys() {
     toggle: () => sound.toggle(),
     step: (seconds) => sound.seek(sound.position + seconds),
     louder: (more) => setVolume(Number(controls.volume.value) + more),
-    mute: () => {
-      sound.audio.muted = !sound.audio.muted;
-      say(sound.audio.muted ? 'Muted.' : '');
-    },
+    mute: () => mute(!sound.audio.muted),
     faster: (steps) => setSpeed(controls.speed.selectedIndex + steps),
     tenth: (tenth) => sound.seek((status.edge * tenth) / 10),
     end: () => (status.isGrowing ? sound.toEdge() : sound.seek(status.edge)),
@@ -246,9 +295,9 @@ function connectKeys() {
 function offerChoices() {
   for (const option of controls.format.options) option.disabled = !formats.includes(option.value);
   controls.format.value = sound.format ?? '';
-  if (status.value.started) element('go-by').hidden = false;
   setVolume(kept.get('volume') ?? 1);
-  if (!formats.length) say('This browser plays none of the formats; the files can be downloaded as clips.');
+  const speeds = [...controls.speed.options].map(({ value }) => value);
+  setSpeed(speeds.indexOf(speeds.includes(kept.get('speed')) ? kept.get('speed') : '1'));
 }
 
 connectControls();
@@ -257,6 +306,8 @@ connectKeys();
 offerChoices();
 offerToSystem();
 showLocally(root);
+describe();
 begin();
+sound.isUsed = false;
 element('player').hidden = false;
 show();

@@ -8,10 +8,18 @@
 const BLOCK = 32 * 1024;
 // What a listener at the live edge stays behind it, besides.
 const LEAD = 1.2;
+// Who is behind that by no more listens live. Who wants to and has come to be further behind hears all that was said
+// meanwhile, a little faster.
+const NEAR = 3;
+const FASTER = 1.1;
+// From so far behind, one does not come there in a while.
+const FAR = 60;
 // A pause that is longer lets go of the connection: browsers have six to a server, for all their tabs.
 const SHORT_PAUSE = 15000;
 // So long may nothing be heard, though there is something, before the source is opened anew.
 const PATIENCE = 5000;
+// After so many failures in a row there is something to be said.
+const MANY = 4;
 const TYPES = { opus: 'audio/ogg; codecs=opus', mp3: 'audio/mpeg', wav: 'audio/wav' };
 
 /** The formats that the browser says it plays, the best first: `probably` goes before `maybe`. */
@@ -31,11 +39,14 @@ export class Sound extends EventTarget {
     this.base = 0; // where the source begins
     this.target = 0; // where it is to begin, while there is none
     this.wanted = false; // whether it is to play
+    this.isUsed = false; // whether anybody has played it, or gone anywhere
     this.loop = null; // the clip that is heard in a loop
-    this.atEdge = false; // whether one listens at the live edge
+    this.atEdge = false; // whether one wants to listen at the live edge
+    this.tries = 0; // how often it may yet go there again, because it took so long to be heard
     this.rate = 1;
     this.count = 0;
-    this.failures = 0;
+    this.failures = 0; // in a row
+    this.unexplained = 0; // of these, though the server gives the sound
     this.pausedAt = 0;
     this.cameToEnd = false; // of a recording that may yet go on
     this.movedAt = performance.now(); // when what is heard last went on
@@ -63,9 +74,7 @@ export class Sound extends EventTarget {
       const isOthers = this.wanted && this.isOpen && audio.paused && !audio.ended && !audio.error;
       if (isOthers && audio.readyState > 0) this.pause();
     });
-    status.addEventListener('trouble', (event) => {
-      if (this.wanted) this.say(`${event.detail} It plays on as soon as it can.`);
-    });
+    status.addEventListener('trouble', () => this.sayTrouble());
     setInterval(() => this.look(), 500);
   }
 
@@ -81,17 +90,13 @@ export class Sound extends EventTarget {
     return this.base + (isClaimed ? this.lastTime : time);
   }
 
-  get bytesPerSecond() {
-    // The server's own choice of bit rates, to know how long a block lasts.
-    const { channels, rate, format } = this.status.value.pcm;
-    if (this.format === 'wav') return (rate * channels * Number(format.match(/\d+/)[0])) / 8;
-    if (channels > 1) return this.format === 'mp3' ? 16000 : 12000;
-    return this.format === 'opus' && rate <= 16000 ? 4000 : 8000;
-  }
-
   /** How far behind the edge one listens at least. */
   get lead() {
-    return BLOCK / this.bytesPerSecond + LEAD;
+    return (BLOCK * 8) / 1000 / this.status.value.bitrate[this.format ?? 'wav'] + LEAD;
+  }
+
+  get isLive() {
+    return this.status.isGrowing && this.wanted && this.behind < this.lead + NEAR;
   }
 
   /** The last position that can be gone to. */
@@ -103,9 +108,12 @@ export class Sound extends EventTarget {
   play() {
     this.wanted = true;
     this.cameToEnd = false;
-    if (!this.status.inTrouble) this.say('');
+    this.failures = 0;
+    this.isUsed = true;
+    this.say('');
+    this.sayTrouble();
     // It was there when it was opened.
-    if (this.atEdge && !this.isOpen) this.target = this.last;
+    if (this.atEdge && !this.isOpen) [this.target, this.tries] = [this.last, 2];
     if (this.loop && !this.isOpen) {
       this.listenTo(this.loop);
     } else if (!this.isOpen || this.audio.error) {
@@ -143,11 +151,15 @@ export class Sound extends EventTarget {
     this.loop = null;
     this.cameToEnd = false;
     this.atEdge = this.status.isGrowing && position >= this.last;
+    this.failures = 0;
+    this.isUsed = true;
+    this.tries = 2;
     this.go(Math.min(Math.max(0, position), this.last));
   }
 
   toEdge() {
     this.wanted = true;
+    this.sayTrouble();
     this.seek(this.status.edge);
   }
 
@@ -157,6 +169,7 @@ export class Sound extends EventTarget {
       if (this.wanted) this.open(position);
     } else if (this.isBuffered(position)) {
       this.audio.currentTime = position - this.base;
+      this.isArriving = true;
     } else {
       this.open(position);
     }
@@ -185,15 +198,19 @@ export class Sound extends EventTarget {
 
   /** Opens a source that begins at a position. */
   open(position, more = '') {
+    if (!this.format) return this.giveUp();
     const start = position.toFixed(3);
     this.base = Number(start);
     this.audio.loop = more !== '';
     this.isOfGrowing = this.status.isGrowing;
-    // A number of its own, for Chromium does not ask again for what it has in the document.
+    // A number of its own, for Chromium does not ask again for what it has in the document; and of the file, for what is
+    // kept of a finished one may be of another, which had its name.
     this.count += 1;
-    this.audio.src = `${this.status.value.audio[this.format]}?pos=${start}${more}&n=${this.count}`;
+    const { audio, modified } = this.status.value;
+    this.audio.src = `${audio[this.format]}?pos=${start}${more}&n=${this.count}.${Date.parse(modified) / 1000}`;
     this.movedAt = performance.now();
     this.lastTime = 0;
+    this.isArriving = true;
     if (this.wanted) this.start();
   }
 
@@ -231,9 +248,11 @@ export class Sound extends EventTarget {
     this.change();
   }
 
-  /** At the edge there is nothing to run ahead into. */
   applyRate() {
-    const rate = this.status.isGrowing && !this.loop && this.behind < this.lead + 1 ? Math.min(1, this.rate) : this.rate;
+    let { rate } = this;
+    // At the edge there is nothing to run ahead into.
+    if (this.status.isGrowing && !this.loop && this.behind < this.lead + 1) rate = Math.min(1, rate);
+    else if (rate === 1 && this.atEdge && (!this.isLive || this.audio.playbackRate === FASTER)) rate = FASTER;
     this.audio.preservesPitch = true;
     if (this.audio.playbackRate !== rate) this.audio.playbackRate = rate;
   }
@@ -245,10 +264,19 @@ export class Sound extends EventTarget {
       this.movedAt = performance.now();
       const isHeard = !this.audio.paused && this.audio.readyState > 2;
       if (isHeard && this.said && !this.status.inTrouble) this.say('');
-      if (time > 1) this.failures = 0;
+      if (isHeard && this.isArriving) this.arrive();
+      if (time > 1) [this.failures, this.unexplained] = [0, 0];
     }
     this.applyRate();
     this.change();
+  }
+
+  /** Is heard for the first time where it went. */
+  arrive() {
+    this.isArriving = false;
+    if (!this.atEdge || this.isLive || !this.tries) return;
+    this.tries -= 1;
+    this.go(this.last);
   }
 
   /** Sees whether it plays as it should, twice a second and with every news. */
@@ -256,6 +284,7 @@ export class Sound extends EventTarget {
     if (this.cameToEnd && this.status.isGrowing && this.position < this.last) this.play();
     if (!this.wanted && this.isOpen && performance.now() - this.pausedAt > SHORT_PAUSE) this.close(this.position);
     if (!this.wanted || !this.isOpen || this.loop) return;
+    if (this.behind > FAR) this.atEdge = false;
     const { isGrowing, edge } = this.status;
     const stuck = performance.now() - this.movedAt;
     const starved = performance.now() - Math.max(this.movedAt, this.gotAt);
@@ -292,16 +321,35 @@ export class Sound extends EventTarget {
     this.close(position);
     this.change();
     if (!this.wanted) return;
-    if (this.failures > 4 && !this.status.inTrouble) return this.giveUp();
     // The first time it is most often over in a moment.
-    if (this.failures > 1) this.say('The sound broke off; connecting again …');
-    setTimeout(() => this.status.ask().then(() => this.recover()), 400 * this.failures);
+    if (this.failures > 1 && this.failures <= MANY) this.say('The sound broke off; connecting again …');
+    setTimeout(() => this.tryAgain(), 400 * Math.min(this.failures, 10));
+  }
+
+  async tryAgain() {
+    await this.status.ask();
+    if (this.failures > MANY && !this.status.inTrouble) {
+      const why = await this.refusal().catch(() => 'it breaks off');
+      // It may only just have come to give it.
+      this.unexplained = why ? 0 : this.unexplained + 1;
+      if (this.unexplained > 1) return this.giveUp();
+      if (why) this.say(`The server does not give the sound: ${why}. It plays on as soon as it can.`);
+    }
+    this.recover();
+  }
+
+  /** Why the server does not give the sound, in its words; nothing if it does. */
+  async refusal() {
+    const address = `${this.status.value.audio[this.format]}?pos=${this.target.toFixed(3)}`;
+    const response = await fetch(address, { headers: { range: 'bytes=0-0' }, cache: 'no-store' });
+    return response.ok ? '' : (await response.json()).detail;
   }
 
   giveUp() {
-    const others = playable().filter((format) => format !== this.format);
+    const others = playable().filter((format) => format !== this.format).join(' or ').toUpperCase();
     this.wanted = false;
-    this.say(`This browser does not play it as ${this.format.toUpperCase()}. Try ${others.join(' or ').toUpperCase()}, below.`);
+    const what = this.format ? `does not play it as ${this.format.toUpperCase()}` : 'plays none of the formats';
+    this.say(`This browser ${what}. ${others ? `Try ${others}, below.` : 'Clips of it can be downloaded.'}`);
     this.change();
   }
 
@@ -319,7 +367,12 @@ export class Sound extends EventTarget {
     this.loop = null;
     this.cameToEnd = false;
     this.close(0);
-    if (this.wanted) this.toEdge();
+    this.seek(this.wanted && this.status.isGrowing ? this.status.edge : 0);
+  }
+
+  sayTrouble() {
+    const { why } = this.status;
+    if (why && this.wanted) this.say(`${why} It plays on as soon as it can.`);
   }
 
   say(text) {

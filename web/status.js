@@ -4,6 +4,10 @@ import { Events } from './events.js';
 
 const ASK_EVERY = 2000;
 const ASK_UNSEEN_EVERY = 5000;
+// One that grows is not silent for so long: the connection may be, which no browser tells.
+const SILENCE = 4000;
+// Then it may be the browser that does not ask.
+const SIX = 'Browsers play from a server on six pages at most.';
 
 /** Events: `status` when there is news, `lost` when it is gone, `replaced` by another, `trouble`, and `fine` after these. */
 export class Status extends EventTarget {
@@ -13,11 +17,12 @@ export class Status extends EventTarget {
     this.value = first;
     this.path = first.page.replace('/play/', '/recordings/');
     this.isUsed = isUsed;
-    this.inTrouble = false;
+    this.why = ''; // what is wrong, if it is
     this.isGone = false;
     this.mayBeAnother = false;
     this.taken = 0; // how often there was news
     this.askedAt = performance.now();
+    this.toldAt = performance.now();
     this.events = new Events(`${this.path}/events`, {
       status: ({ data }) => this.take(JSON.parse(data)),
       lost: () => {
@@ -27,6 +32,10 @@ export class Status extends EventTarget {
       error: () => this.ask(),
     });
     setInterval(() => this.askIfNeeded(), ASK_EVERY);
+  }
+
+  get inTrouble() {
+    return this.why !== '';
   }
 
   get isGrowing() {
@@ -39,7 +48,8 @@ export class Status extends EventTarget {
   }
 
   askIfNeeded() {
-    if (this.events.isOpen && !this.inTrouble && !this.isGone) return;
+    const isSilent = this.isGrowing && performance.now() - this.toldAt > SILENCE;
+    if (this.events.isOpen && !isSilent && !this.inTrouble && !this.isGone) return;
     if (document.hidden && !this.isUsed()) return;
     if (document.hidden && performance.now() - this.askedAt < ASK_UNSEEN_EVERY) return;
     this.ask();
@@ -52,25 +62,31 @@ export class Status extends EventTarget {
     try {
       const response = await fetch(this.path, { cache: 'no-store', signal: AbortSignal.timeout(10000) });
       const value = await response.json();
-      // What was told meanwhile is newer.
-      if (response.ok && this.taken === taken) this.take(value);
+      // What was told meanwhile is newer; and what was not told, though it was to be, will not be.
+      if (response.ok && this.taken === taken) {
+        if (value.frames !== this.value.frames && performance.now() - this.toldAt > SILENCE) this.events.listen();
+        this.take(value);
+      }
       if (response.ok) this.events.listenAgain();
       else if (response.status === 404) this.lose(value.detail);
       else this.trouble(`The server says: ${value.detail}.`);
-    } catch {
-      this.trouble('The server cannot be reached.');
+    } catch ({ name }) {
+      const isLate = name === 'TimeoutError';
+      this.trouble(isLate ? `The server does not answer. ${SIX}` : 'The server cannot be reached.');
     }
   }
 
   take(value) {
     // Another recording under the same name.
-    const { frames, pcm } = this.value;
-    const isAnother = this.mayBeAnother || value.frames < frames || value.pcm.rate !== pcm.rate;
+    const { frames, pcm, started } = this.value;
+    const isOther = value.frames < frames || JSON.stringify(value.pcm) !== JSON.stringify(pcm);
+    const isAnother = isOther || this.mayBeAnother || (this.isGone && value.started !== started);
     this.mayBeAnother = false;
+    this.toldAt = performance.now();
     this.taken += 1;
     this.value = value;
     if (this.inTrouble || this.isGone) {
-      [this.inTrouble, this.isGone] = [false, false];
+      [this.why, this.isGone] = ['', false];
       this.tell('fine');
     }
     if (isAnother) this.tell('replaced');
@@ -78,14 +94,14 @@ export class Status extends EventTarget {
   }
 
   trouble(why) {
-    const isNews = !this.inTrouble;
-    this.inTrouble = true;
+    const isNews = why !== this.why;
+    this.why = why;
     if (isNews) this.tell('trouble', why);
   }
 
   lose(why) {
     const isNews = !this.isGone;
-    [this.inTrouble, this.isGone, this.mayBeAnother] = [false, true, true];
+    [this.why, this.isGone, this.mayBeAnother] = ['', true, false];
     if (isNews) this.tell('lost', why);
   }
 

@@ -11,6 +11,9 @@ export function parseTime(text) {
   return parts.reduce((total, part) => total * 60 + Number(part), 0);
 }
 
+/** What is said of a text that is no time. */
+export const notATime = (text) => `“${text}” is not a time, such as 1:02:03 or 75.5.`;
+
 /** `h:mm:ss`, with decimals if some are asked for. Never later than it is. */
 export function clock(seconds, decimals = 0) {
   const scale = 10 ** decimals;

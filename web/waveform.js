@@ -47,7 +47,7 @@ export class Waveform {
     let pause = REST;
     try {
       const url = `${waveform.dat}?samples_per_pixel=${this.perPixel}&bits=8&start=${start}`;
-      const response = await fetch(url, { signal });
+      const response = await fetch(url, { signal, cache: 'no-cache' });
       if (!response.ok) throw new Error(String(response.status));
       await this.take(response);
     } catch {

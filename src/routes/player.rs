@@ -130,6 +130,7 @@ fn more() -> Markup {
                     option value=(speed) selected[speed == "1"] { (speed) "×" }
                 }
             } }
+            button #mute aria-pressed="false" { "Mute" }
             label { "Volume " input #volume type="range" min="0" max="1" step="0.05" value="1"; }
             label { "Format " select #format {
                 @for (format, title) in FORMATS { option value=(format.name()) { (title) } }

@@ -1,7 +1,7 @@
 // The pages as people use them: list, keys, links, what is remembered, who cannot see or has no script.
 
 import assert from 'node:assert/strict';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,9 @@ import { test } from 'node:test';
 import { launch } from './support/browsers.js';
 import { until } from './support/process.js';
 import { openPlayer } from './support/player.js';
-import { record } from './support/recorder.js';
+import { finished, record } from './support/recorder.js';
+import { startRelay } from './support/relay.js';
+import { serve } from './support/server.js';
 import { inBrowsers, setStage } from './support/stage.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -39,9 +41,109 @@ inBrowsers(stage, { concurrency: 1, reducedMotion: true }, (kind) => {
   test('one pauses at the edge, comes back, and goes on', async (t) => pausesAtTheEdge(await open(t, 'live', { hash: '#t=live' })));
   test('a recorder that had only paused', async (t) => goesOn(t, kind, open));
   test('a recording that is removed', async (t) => tellsOfALoss(t, kind, open));
+  test('a recording that is described anew', async (t) => tellsTheTitle(t, kind, open));
+  test('a recording that is cut short', async (t) => beginsAnew(t, kind, open));
+  test('one listened at the edge until the end', async (t) => endsAtTheEdge(t, kind, open));
+  test('a clip’s times that are none', async (t) => saysWhatIsWrong(await open(t, 'done', { hash: '#t=10,20' })));
+  test('one falls behind the edge', async (t) => comesNearer(await open(t, 'live', { hash: '#t=live' })));
+  test('connections that go silent at the edge', async (t) => outlivesSilence(t, await newPage(t)));
   test('nobody is kept out', async (t) => isAccessible(await newPage(t)));
   test('narrow and wide', async (t) => fits(await newPage(t)));
 });
+
+test('a start that takes long ends at the edge all the same', async (t) => {
+  const page = await chromiumPage(t);
+  const player = await openPlayer(page, stage.server, 'live');
+  let first = true;
+  await page.driven.route('**/audio/**', async (route) => {
+    if (first) await new Promise((resolve) => setTimeout(resolve, 9000));
+    first = false;
+    await route.continue();
+  });
+  await page.click('#live');
+  // Within half a minute: by playing faster alone it would take one and a half.
+  await player.waitFor(({ isHeard, isLive }) => isHeard && isLive);
+});
+
+test('what the server says of the sound is said, and it plays on', async (t) => {
+  const page = await chromiumPage(t);
+  const player = await openPlayer(page, stage.server, 'live', { hash: '#t=20' });
+  const refusal = { status: 503, contentType: 'application/problem+json', body: '{"detail": "the disk is away"}' };
+  await page.driven.route('**/audio/**', (route) => route.fulfill(refusal));
+  await player.play();
+  await player.waitFor(({ message, isPlaying }) => isPlaying && message.includes('give the sound: the disk is away.'));
+  await page.driven.unroute('**/audio/**');
+  await player.waitFor(({ message, isHeard, base }) => isHeard && base === 20 && message === '');
+});
+
+test('where events do not come through, pages ask', async (t) => {
+  const page = await chromiumPage(t);
+  await page.driven.route('**/events', (route) => route.abort());
+  const recorder = await record(stage.server, 'unheard of', { headStart: 3 });
+  t.after(() => recorder.stop());
+  await page.goto(stage.server.url('/'));
+  const isThere = (name) => page.evaluate((name) => document.querySelector(`[data-name="${name}"]`) !== null, name);
+  await until('it is listed', () => isThere('unheard of'));
+  await rm(join(stage.server.root, 'unheard of.pcm'));
+  await until('it is not', async () => !(await isThere('unheard of')));
+  const player = await openPlayer(page, stage.server, 'live');
+  const { length } = await player.shown();
+  await player.waitFor((shown, length) => shown.length !== length, {}, length);
+});
+
+test('the server was away before one played', async (t) => {
+  const server = await serve();
+  t.after(() => server.stop());
+  await finished(server, 'done', 20);
+  const page = await chromiumPage(t);
+  const player = await openPlayer(page, server, 'done', { hash: '#t=5' });
+  await server.kill();
+  await player.waitFor(({ isPlaying }) => !isPlaying);
+  await player.play();
+  await player.waitFor(({ message }) => message.startsWith('The server cannot be reached.'));
+  await player.play();
+  await player.waitFor(({ message }) => message === '');
+  await player.play();
+  await player.waitFor(({ message }) => message.startsWith('The server cannot be reached.'));
+  await server.start();
+  await player.waitFor(({ isHeard, base, message }) => isHeard && base === 5 && message === '');
+});
+
+test('a finished recording that another takes the place of is not played from what was kept', async (t) => {
+  const page = await chromiumPage(t);
+  await finished(stage.server, 'place', 20);
+  let player = await openPlayer(page, stage.server, 'place');
+  await player.play();
+  await player.waitFor(({ isHeard }) => isHeard);
+  const first = (await player.shown()).source;
+  await finished(stage.server, 'place new', 25);
+  const at = (name) => join(stage.server.root, name);
+  await rename(at('place new.pcm'), at('place.pcm'));
+  await player.waitFor(({ length }) => length === '0:00:25');
+  player = await openPlayer(page, stage.server, 'place');
+  await player.play();
+  await player.waitFor(({ isHeard, source }, first) => isHeard && source !== first, {}, first);
+});
+
+test('a browser that plays nothing is told of the downloads', async (t) => {
+  const page = await chromiumPage(t);
+  await page.driven.addInitScript(() => {
+    HTMLMediaElement.prototype.canPlayType = () => '';
+  });
+  const player = await openPlayer(page, stage.server, 'live');
+  for (const button of ['live', 'play']) {
+    await player.push(button);
+    await player.waitFor(({ message, isPlaying }) => !isPlaying && message.includes('plays none of the formats'));
+  }
+  assert.deepEqual(page.errors, []);
+});
+
+/** A page in a Chromium of its own, where answers can be meddled with. */
+async function chromiumPage(t) {
+  const browser = await launch('chromium');
+  t.after(() => browser.close());
+  return browser.newPage();
+}
 
 test('a dark page is as readable', async (t) => {
   const browser = await launch('chromium', { dark: true });
@@ -81,6 +183,15 @@ async function followsTheFolder(page, kind) {
   await until('a new one is on top', async () => (await seen())[0].startsWith(`${name} live`));
   await recorder.end();
   await until('its badge goes', async () => !(await row(name)).includes('live'));
+  // What cannot be had for a while comes back, more than once.
+  const sidecar = join(stage.server.root, `${name}.toml`);
+  const good = await readFile(sidecar);
+  for (let i = 0; i < 2; i += 1) {
+    await writeFile(sidecar, 'pcm = 5');
+    await until('it is broken', async () => (await row(name))?.includes('the sidecar'));
+    await writeFile(sidecar, good);
+    await until('it is mended', async () => (await row(name))?.includes('0:0'));
+  }
   await rm(join(stage.server.root, `${name}.pcm`));
   await until('it goes', async () => !(await row(name)));
   assert.deepEqual(page.errors, []);
@@ -100,7 +211,7 @@ async function searches(page) {
   await page.waitFor(() => document.querySelectorAll('#recordings > li').length === 1);
   assert.match((await page.evaluate(rows))[0], /^many\/part 77/);
   assert.match(await page.evaluate(() => document.getElementById('count').textContent), /^1 /);
-  assert.equal(await page.evaluate(() => location.search), '?q=part%2077');
+  await page.waitFor(() => location.search === '?q=part%2077');
   await rm(join(stage.server.root, 'many'), { recursive: true });
 }
 
@@ -146,7 +257,10 @@ async function remembers(player) {
   await page.press('3');
   await player.choose('#format', 'wav');
   await page.press('ArrowDown');
+  await player.choose('#speed', '1.5');
   await openPlayer(page, stage.server, 'done');
+  assert.equal(await page.evaluate(() => document.getElementById('speed').value), '1.5');
+  await player.choose('#speed', '1');
   assert.equal((await player.shown()).position, '0:00:13');
   assert.equal(await page.evaluate(() => document.getElementById('format').value), 'wav');
   assert.equal(await page.evaluate(() => document.getElementById('volume').value), '0.95');
@@ -164,9 +278,10 @@ async function followsLinks(player) {
   assert.equal(await page.evaluate(() => document.getElementById('clip-from').value), '0:00:12.500');
   await goTo('t=live');
   await player.waitFor(({ behind }) => /^0:00:0[0-9] behind live$/.test(behind));
-  const before = await player.shown();
   await goTo('t=nonsense');
-  assert.equal((await player.shown()).message, before.message);
+  await player.waitFor(({ message }) => message.includes('“nonsense” is not a time'));
+  await goTo('t=2:00:00,2:00:10');
+  await player.waitFor(({ message }) => message.includes('“2:00:00” is not in the recording'));
   // The link that is copied leads back.
   await page.evaluate(() => {
     navigator.clipboard.writeText = (text) => void (window.copied = text);
@@ -217,6 +332,8 @@ async function playsFaster(player) {
   const speed = ((await player.shown()).time - from) / ((performance.now() - begun) / 1000);
   assert.ok(speed > 2 && speed < 3.5, `it played at ${speed}`);
   assert.equal(await player.page.evaluate(() => document.getElementById('sound').preservesPitch), true);
+  // It is remembered, and tests in Firefox share that.
+  await player.choose('#speed', '1');
 }
 
 /** Columns of the waveform in which more is drawn than a line. */
@@ -324,6 +441,80 @@ async function tellsOfALoss(t, kind, open) {
   await player.waitFor(({ isHeard }) => isHeard);
   const errors = player.page.errors.filter((error) => !error.includes('404') && !error.includes(name));
   assert.deepEqual(errors, []);
+}
+
+async function tellsTheTitle(t, kind, open) {
+  const recorder = await record(stage.server, `titled-${kind}`, { headStart: 5, title: 'Before' });
+  t.after(() => recorder.stop());
+  const { page } = await open(t, recorder.name);
+  await recorder.describe('The evening <b>show</b>');
+  await page.waitFor(() => document.querySelector('h1').textContent.startsWith('The evening <b>show</b>'));
+  assert.equal(await page.evaluate(() => document.title), 'The evening <b>show</b>');
+  assert.equal(await page.evaluate(() => navigator.mediaSession.metadata.title), 'The evening <b>show</b>');
+  assert.equal(await page.evaluate(() => document.querySelectorAll('h1, .about').length), 2);
+  assert.deepEqual(page.errors, []);
+}
+
+async function beginsAnew(t, kind, open) {
+  const name = `cut-${kind}`;
+  await finished(stage.server, name, 30);
+  const player = await open(t, name, { hash: '#t=20' });
+  await player.play();
+  await player.waitFor(({ isHeard }) => isHeard);
+  await truncate(join(stage.server.root, `${name}.pcm`), 10 * 48_000 * 4);
+  await player.waitFor(({ isHeard, time, length }) => isHeard && time < 9 && length === '0:00:10');
+}
+
+async function endsAtTheEdge(t, kind, open) {
+  const recorder = await record(stage.server, `left-${kind}`, { headStart: 12 });
+  t.after(() => recorder.stop());
+  const player = await open(t, recorder.name, { hash: '#t=live' });
+  await player.play();
+  await player.waitFor(({ isLive, isHeard }) => isLive && isHeard);
+  const length = await recorder.end();
+  await player.waitFor(({ message }) => message === 'That was the end.');
+  await openPlayer(player.page, stage.server, recorder.name);
+  const { position } = await player.shown();
+  assert.ok(Number(position.slice(-2)) >= Math.floor(length) - 1, `${position} of ${length}`);
+}
+
+async function outlivesSilence(t, page) {
+  const relay = await startRelay(stage.server);
+  t.after(() => relay.stop());
+  const player = await openPlayer(page, relay, 'live', { hash: '#t=live' });
+  await player.play();
+  await player.waitFor(({ isLive, isHeard }) => isLive && isHeard);
+  const { source } = await player.shown();
+  relay.silence();
+  await player.waitFor(({ source, isHeard }, old) => isHeard && source !== old, {}, source);
+  const { time } = await player.shown();
+  await player.waitFor((shown, time) => shown.time > time + 2, {}, time);
+  assert.ok(stage.live.edge - (await player.shown()).time < 20);
+}
+
+async function saysWhatIsWrong(player) {
+  const says = (what) => player.waitFor(({ message }, what) => message.includes(what), {}, what);
+  await player.enter('#clip-from', 'soon');
+  await says('“soon” is not a time');
+  await player.enter('#clip-from', '0:25');
+  await says('A clip begins before it ends');
+  await player.enter('#clip-from', '0:15');
+  await player.waitFor(({ message }) => message === '');
+  const fields = await player.page.evaluate(() => [...document.querySelectorAll('#clip input')].map(({ value }) => value));
+  assert.deepEqual(fields, ['0:00:15.000', '0:00:20.000']);
+}
+
+async function comesNearer(player) {
+  await player.play();
+  await player.waitFor(({ isLive, isHeard }) => isLive && isHeard);
+  const rate = () => player.page.evaluate(() => document.getElementById('sound').playbackRate);
+  assert.equal(await rate(), 1);
+  // As after a gap in the network.
+  await player.page.waitFor(() => document.getElementById('sound').currentTime > 5);
+  await player.page.evaluate(() => void (document.getElementById('sound').currentTime -= 3.3));
+  await player.waitFor(({ isLive }) => !isLive);
+  await until('it plays faster', async () => (await rate()) === 1.1);
+  await player.waitFor(({ isLive, isHeard }) => isLive && isHeard, { timeout: 60_000 });
 }
 
 /** Findings of axe that keep somebody out. */

@@ -106,6 +106,12 @@ class Recorder {
     await this.#writing;
   }
 
+  /** Gives it another title, and another start: now. */
+  async describe(title) {
+    this.#title = title;
+    await writeSidecar(this.#server, this.#name, { title });
+  }
+
   /** Stops and says so in the sidecar. Gives the length in seconds. */
   async end() {
     await this.stop();
