@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { SPEECH } from './support/clock.js';
-import { clockHeard, lastSound } from './support/heard.js';
+import { clockHeard, lastSound, soundClock } from './support/heard.js';
 import { openPlayer } from './support/player.js';
 import { record, thePiece } from './support/recorder.js';
 import { serve } from './support/server.js';
@@ -17,19 +17,28 @@ const FIREFOX_OPUS_WITHIN = 0.2;
 
 const stage = setStage({ live: { headStart: 150 }, done: 45 });
 
-inBrowsers(stage, { concurrency: true }, (kind) => {
-  for (const format of FORMATS) {
-    const where = { kind, format, within: kind === 'firefox' && format === 'opus' ? FIREFOX_OPUS_WITHIN : WITHIN };
-    test(`${format}: the live edge for a minute`, (t) => followsTheEdge(t, where));
-    describe(`${format}: what is heard`, { concurrency: 1 }, () => {
+inBrowsers(stage, { concurrency: 1 }, (kind) => {
+  const each = (test) => FORMATS.forEach((format) => test({ kind, format, within: within(kind, format) }, format));
+  describe('the live edge for a minute', { concurrency: true }, () => {
+    each((where, format) => test(format, (t) => followsTheEdge(t, where)));
+  });
+  // Apart from the above: to listen by a script takes as much as to play.
+  describe('what is heard', { concurrency: true }, () => {
+    each((where, format) => describe(format, { concurrency: 1 }, () => {
       test('from the start, a link, and to and fro', (t) => hearsWhereItGoes(t, where));
       test('the end of a recording', (t) => hearsTheEnd(t, where));
       test('a finished recording', (t) => hearsFinished(t, where));
       test('on, from the same second, after the server was killed', (t) => outlivesTheServer(t, where));
-    });
-    test(`${format}: the clip that was chosen`, (t) => downloadsTheClip(t, where));
-  }
+    }));
+  });
+  describe('the clip that was chosen', { concurrency: 1 }, () => {
+    each((where, format) => test(format, (t) => downloadsTheClip(t, where)));
+  });
 });
+
+function within(kind, format) {
+  return kind === 'firefox' && format === 'opus' ? FIREFOX_OPUS_WITHIN : WITHIN;
+}
 
 async function open(t, { kind, format }, server, name, hash) {
   const page = await stage[kind].newPage();
@@ -44,10 +53,11 @@ async function openToHear(...where) {
 
 /** Goes somewhere by `go`, and hears the clock there say the time of `mark`. */
 async function hearsAt(t, player, mark, within, go) {
+  // Before it goes there, for it may be heard at once.
+  await player.ear.start();
   await go();
   // A click may take effect after it was made.
   await player.waitFor(({ time }, mark) => time > mark - 10 && time < mark + 1, {}, mark);
-  await player.ear.start();
   await player.waitUntilAt(mark + SPEECH);
   const times = await player.clock();
   const time = times.find(({ said }) => said === mark);
@@ -77,15 +87,16 @@ async function followsTheEdge(t, where) {
   await player.page.click('#live');
   await player.waitFor(({ isLive, isHeard }) => isLive && isHeard);
   await player.page.evaluate(noteWaiting);
-  const begun = { at: performance.now(), ...(await player.shown()) };
+  const clock = await soundClock(player.page);
+  const begun = { at: await clock(), ...(await player.shown()) };
   await new Promise((resolve) => setTimeout(resolve, 60_000));
   const ended = await player.shown();
-  const [by, took] = [ended.time - begun.time, (performance.now() - begun.at) / 1000];
+  const [by, took] = [ended.time - begun.time, (await clock()) - begun.at];
   const waits = await player.page.evaluate(() => window.waits);
   t.diagnostic(`${by.toFixed(1)} s in ${took.toFixed(1)}, ${(stage.live.edge - ended.time).toFixed(1)} s behind, waited ${JSON.stringify(waits)}`);
   assert.equal(ended.source, begun.source, 'it had to begin anew');
   assert.deepEqual(waits, []);
-  assert.ok(by >= took - 2, `it advanced by ${by} s in ${took}`);
+  assert.ok(took > 45 && by >= took - 2, `it advanced by ${by} s in ${took} of sound`);
   assert.ok(ended.isLive && ended.behind === '' && stage.live.edge - ended.time < 10, JSON.stringify(ended));
 }
 

@@ -5,7 +5,8 @@ import puppeteer from 'puppeteer-core';
 
 import { until } from './process.js';
 
-export const BROWSERS = ['chromium', 'firefox'];
+/** Those that are tried: both, or what the environment says. */
+export const BROWSERS = process.env.BROWSERS?.split(' ') ?? ['chromium', 'firefox'];
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';

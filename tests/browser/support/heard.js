@@ -19,7 +19,7 @@ export async function listen(page, selector = 'audio') {
       await page.waitFor(hasTaken, { timeout: seconds * 1000 + 30_000 }, selector, Math.floor((seconds * rate) / BLOCK));
       return this.stop();
     },
-    /** Listens from now on until `stop`, which gives what was heard. */
+    /** Listens from now on until `stop`, which gives what was heard: of the source that the element has then. */
     start: () => page.evaluate(take, selector),
     async stop() {
       // What is heard at this moment is in a block that is not full yet.
@@ -28,6 +28,18 @@ export async function listen(page, selector = 'audio') {
       return unpacked(await page.evaluate(handOut, selector), rate);
     },
   };
+}
+
+/**
+ * A clock that runs as the sound does, in seconds, and is read by calling what this gives. On a machine that has too much
+ * to do the sound device comes to its turn late, and whatever plays takes longer than it lasts.
+ */
+export async function soundClock(page) {
+  await page.evaluate(() => {
+    window.soundClock = new AudioContext();
+    return window.soundClock.resume();
+  });
+  return () => page.evaluate(() => window.soundClock.currentTime);
 }
 
 /**
@@ -79,6 +91,7 @@ function attach(selector, block) {
     script.onaudioprocess = ({ inputBuffer }) => {
       if (!ear.taken) return;
       ear.taken.times.push(element.currentTime);
+      ear.taken.sources.push(element.currentSrc);
       ear.taken.sound.push(Int16Array.from(inputBuffer.getChannelData(0), (x) => Math.max(-1, Math.min(1, x)) * 32_767));
     };
     context.createMediaElementSource(element).connect(script).connect(context.destination);
@@ -89,7 +102,7 @@ function attach(selector, block) {
 }
 
 function take(selector) {
-  window.ears.get(document.querySelector(selector)).taken = { sound: [], times: [] };
+  window.ears.get(document.querySelector(selector)).taken = { sound: [], times: [], sources: [] };
 }
 
 function blocksTaken(selector) {
@@ -102,7 +115,9 @@ function hasTaken(selector, blocks) {
 
 function handOut(selector) {
   const ear = window.ears.get(document.querySelector(selector));
-  const { sound, times } = ear.taken;
+  const { sources } = ear.taken;
+  const first = sources.findLastIndex((source) => source !== sources.at(-1)) + 1;
+  const [sound, times] = [ear.taken.sound.slice(first), ear.taken.times.slice(first)];
   ear.taken = undefined;
   let bytes = '';
   for (const block of sound) bytes += String.fromCharCode(...new Uint8Array(block.buffer));
