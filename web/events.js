@@ -1,6 +1,4 @@
-// Server-Sent Events, for as long as the page is seen.
-//
-// Browsers open six connections to a server at most, for all pages together: a page that nobody looks at takes none.
+// Server-Sent Events, for as long as the page is seen: browsers open six connections to a server, for all pages together.
 
 /** Listens to a path's events, with functions by the events' names (and `open`, whenever it begins to). */
 export class Events {

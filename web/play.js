@@ -13,22 +13,19 @@ const root = element('recording');
 const controls = {};
 for (const id of ['play', 'back', 'forward', 'live', 'speed', 'mute', 'volume', 'format', 'message']) controls[id] = element(id);
 
+/** Does what browsers may refuse, and can do without. */
+function attempt(action) {
+  try {
+    return action();
+  } catch {
+    return null;
+  }
+}
+
 /** What the reader chose, kept for the next time, if the browser keeps anything. */
 const kept = {
-  get(key) {
-    try {
-      return localStorage.getItem(`tailcast ${key}`);
-    } catch {
-      return null;
-    }
-  },
-  set(key, value) {
-    try {
-      localStorage.setItem(`tailcast ${key}`, value);
-    } catch {
-      // Then it is not.
-    }
-  },
+  get: (key) => attempt(() => localStorage.getItem(`tailcast ${key}`)),
+  set: (key, value) => attempt(() => localStorage.setItem(`tailcast ${key}`, value)),
 };
 
 const status = new Status(JSON.parse(root.dataset.status), () => sound.wanted);
@@ -63,7 +60,7 @@ function show() {
 
 let described = '';
 
-/** What it is called, and when it began or was last written to, whenever that may have changed. */
+/** What it is called, and when it began or was written to, as that changes. */
 async function describe() {
   const { title, started, modified, pcm } = status.value;
   const now = JSON.stringify([title, started, status.isGrowing || modified, pcm]);
@@ -85,11 +82,8 @@ function showToSystem(position, duration) {
   const session = navigator.mediaSession;
   if (!session) return;
   session.playbackState = sound.wanted ? 'playing' : 'paused';
-  try {
-    session.setPositionState({ duration, position: Math.min(position, duration), playbackRate: sound.rate });
-  } catch {
-    // Some browsers have just the rest of it.
-  }
+  // Some browsers have just the rest of it.
+  attempt(() => session.setPositionState({ duration, position: Math.min(position, duration), playbackRate: sound.rate }));
 }
 
 function offerToSystem() {
@@ -98,18 +92,11 @@ function offerToSystem() {
   const actions = {
     play: () => sound.play(),
     pause: () => sound.pause(),
-    stop: () => sound.pause(),
     seekbackward: ({ seekOffset }) => sound.seek(sound.position - (seekOffset ?? 15)),
     seekforward: ({ seekOffset }) => sound.seek(sound.position + (seekOffset ?? 30)),
     seekto: ({ seekTime }) => sound.seek(seekTime),
   };
-  for (const [name, action] of Object.entries(actions)) {
-    try {
-      session.setActionHandler(name, action);
-    } catch {
-      // Not every browser has every one.
-    }
-  }
+  for (const name of Object.keys(actions)) attempt(() => session.setActionHandler(name, actions[name]));
 }
 
 async function copyLink(fragment, done) {
@@ -118,7 +105,7 @@ async function copyLink(fragment, done) {
     await navigator.clipboard.writeText(link);
     say(done);
   } catch {
-    // Only pages with encryption may write to the clipboard; the address bar everybody can copy from, where there is one.
+    // Only pages with encryption may write to the clipboard. The address bar, if there is one, all can copy from.
     if (self !== top) return say(link);
     history.replaceState(null, '', fragment);
     say('The link is in the address bar now.');
@@ -150,7 +137,10 @@ function takeTime(event) {
 /** What the address says, or else where one was the last time; a page that is loaded anew goes on where it was. */
 function begin() {
   const isKept = history.state?.isKept && kept.get(positionKey) !== null;
-  goTo(isKept ? null : fragment());
+  const wanted = fragment();
+  goTo(isKept ? null : wanted);
+  if (isKept && wanted?.to) choose(wanted);
+  sound.isUsed = false;
 }
 
 /** What the address says. */
@@ -171,8 +161,6 @@ function goTo(wanted) {
 function keepPosition() {
   // Where one has not been is not where one was.
   if (sound.loop || !sound.isUsed) return;
-  // The page's own, which it still has when it is loaded anew, or come back to.
-  if (!history.state?.isKept) history.replaceState({ isKept: true }, '');
   kept.set(positionKey, (sound.atEdge ? LIVE : '') + shortTime(sound.position));
 }
 
@@ -231,7 +219,11 @@ function loopAgain() {
 }
 
 function connectParts() {
-  sound.addEventListener('change', show);
+  sound.addEventListener('change', () => {
+    show();
+    // Which the page still has when it is loaded anew, or come back to.
+    if (sound.isUsed && !history.state?.isKept) history.replaceState({ isKept: true }, '');
+  });
   sound.addEventListener('message', ({ detail }) => say(detail));
   sound.addEventListener('end', () => say('That was the end.'));
   status.addEventListener('status', () => {
@@ -252,8 +244,7 @@ function connectParts() {
   bar.addEventListener('seek', ({ detail }) => sound.seek(detail));
   bar.addEventListener('choose', ({ detail }) => clip.choose(detail));
   clip.addEventListener('change', () => {
-    // What is heard is the clip that was, so it begins anew with another (once it stands still, under a pointer), and goes on
-    // behind one that was dropped.
+    // A loop begins anew with another clip (once that stands still, under a pointer), and ends with one that is dropped.
     clearTimeout(loopSoon);
     if (sound.loop && clip.value) loopSoon = setTimeout(loopAgain, 300);
     else if (sound.loop) sound.seek(sound.position);
@@ -300,6 +291,7 @@ function offerChoices() {
   setSpeed(speeds.indexOf(speeds.includes(kept.get('speed')) ? kept.get('speed') : '1'));
 }
 
+begin();
 connectControls();
 connectParts();
 connectKeys();
@@ -307,7 +299,5 @@ offerChoices();
 offerToSystem();
 showLocally(root);
 describe();
-begin();
-sound.isUsed = false;
 element('player').hidden = false;
 show();

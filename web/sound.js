@@ -1,22 +1,19 @@
-// Plays a recording from any second of it, in whatever way works: an `<audio>` whose source begins where one wants to
-// listen. Positions are seconds from the start of the recording.
-//
-// A source of its own for each jump is what works for a recording that grows, in every format and browser: the element's
-// own idea of its length and of what can be sought is of no use there. What is buffered is sought in the element.
+// Plays a recording from any second of it: an `<audio>` whose source begins where one wants to listen, a new one for each
+// jump. That works in every format and browser, whatever an element takes for the length of something that grows. What is
+// buffered is sought in the element. Positions are seconds from the start of the recording.
 
 // Chromium takes its sound in blocks of so many bytes, and gets no further than the last whole one.
 const BLOCK = 32 * 1024;
 // What a listener at the live edge stays behind it, besides.
 const LEAD = 1.2;
-// Who is behind that by no more listens live. Who wants to and has come to be further behind hears all that was said
-// meanwhile, a little faster.
+// Who is behind that by no more listens live. Who wants to and is further behind hears what was said a little faster.
 const NEAR = 3;
 const FASTER = 1.1;
-// From so far behind, one does not come there in a while.
+// Unless that would take too long.
 const FAR = 60;
 // A pause that is longer lets go of the connection: browsers have six to a server, for all their tabs.
 const SHORT_PAUSE = 15000;
-// So long may nothing be heard, though there is something, before the source is opened anew.
+// When nothing is heard for so long, though there is something, the source is opened anew.
 const PATIENCE = 5000;
 // After so many failures in a row there is something to be said.
 const MANY = 4;
@@ -203,8 +200,8 @@ export class Sound extends EventTarget {
     this.base = Number(start);
     this.audio.loop = more !== '';
     this.isOfGrowing = this.status.isGrowing;
-    // A number of its own, for Chromium does not ask again for what it has in the document; and of the file, for what is
-    // kept of a finished one may be of another, which had its name.
+    // Numbers of its own, for Chromium does not ask again for what it has in the document, and of the file, for what a
+    // browser keeps may be of another of that name.
     this.count += 1;
     const { audio, modified } = this.status.value;
     this.audio.src = `${audio[this.format]}?pos=${start}${more}&n=${this.count}.${Date.parse(modified) / 1000}`;
@@ -252,7 +249,7 @@ export class Sound extends EventTarget {
     let { rate } = this;
     // At the edge there is nothing to run ahead into.
     if (this.status.isGrowing && !this.loop && this.behind < this.lead + 1) rate = Math.min(1, rate);
-    else if (rate === 1 && this.atEdge && (!this.isLive || this.audio.playbackRate === FASTER)) rate = FASTER;
+    else if (rate === 1 && this.atEdge && this.status.isGrowing && (!this.isLive || this.audio.playbackRate === FASTER)) rate = FASTER;
     this.audio.preservesPitch = true;
     if (this.audio.playbackRate !== rate) this.audio.playbackRate = rate;
   }
@@ -328,8 +325,10 @@ export class Sound extends EventTarget {
 
   async tryAgain() {
     await this.status.ask();
+    if (!this.wanted || this.isOpen) return;
     if (this.failures > MANY && !this.status.inTrouble) {
       const why = await this.refusal().catch(() => 'it breaks off');
+      if (!this.wanted || this.isOpen) return;
       // It may only just have come to give it.
       this.unexplained = why ? 0 : this.unexplained + 1;
       if (this.unexplained > 1) return this.giveUp();

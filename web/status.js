@@ -6,8 +6,6 @@ const ASK_EVERY = 2000;
 const ASK_UNSEEN_EVERY = 5000;
 // One that grows is not silent for so long: the connection may be, which no browser tells.
 const SILENCE = 4000;
-// Then it may be the browser that does not ask.
-const SIX = 'Browsers play from a server on six pages at most.';
 
 /** Events: `status` when there is news, `lost` when it is gone, `replaced` by another, `trouble`, and `fine` after these. */
 export class Status extends EventTarget {
@@ -62,8 +60,9 @@ export class Status extends EventTarget {
     try {
       const response = await fetch(this.path, { cache: 'no-store', signal: AbortSignal.timeout(10000) });
       const value = await response.json();
-      // What was told meanwhile is newer; and what was not told, though it was to be, will not be.
-      if (response.ok && this.taken === taken) {
+      if (this.taken !== taken) return; // what was told meanwhile is newer
+      if (response.ok) {
+        // What was not told, though it was to be, will not be.
         if (value.frames !== this.value.frames && performance.now() - this.toldAt > SILENCE) this.events.listen();
         this.take(value);
       }
@@ -71,8 +70,9 @@ export class Status extends EventTarget {
       else if (response.status === 404) this.lose(value.detail);
       else this.trouble(`The server says: ${value.detail}.`);
     } catch ({ name }) {
-      const isLate = name === 'TimeoutError';
-      this.trouble(isLate ? `The server does not answer. ${SIX}` : 'The server cannot be reached.');
+      if (this.taken !== taken) return;
+      const isLate = name === 'TimeoutError'; // then it may be the browser that does not ask
+      this.trouble(`The server ${isLate ? 'does not answer. Browsers play on six pages at most' : 'cannot be reached'}.`);
     }
   }
 

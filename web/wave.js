@@ -63,7 +63,7 @@ export class SeekBar extends EventTarget {
     const context = canvas.getContext('2d');
     context.scale(scale, scale);
     const colours = getComputedStyle(element);
-    const [past, ahead] = ['--past', '--ahead'].map((name) => colours.getPropertyValue(name));
+    const [past, ahead] = ['--accent', '--ahead'].map((name) => colours.getPropertyValue(name));
     const head = this.place(this.position);
     // What is soft throughout is drawn larger, noise all the same as noise.
     const perUnit = (0.46 * height) / Math.max(waveform.loudest, QUIETEST);

@@ -473,6 +473,7 @@ async function endsAtTheEdge(t, kind, open) {
   await player.waitFor(({ isLive, isHeard }) => isLive && isHeard);
   const length = await recorder.end();
   await player.waitFor(({ message }) => message === 'That was the end.');
+  assert.equal(await player.page.evaluate(() => document.getElementById('sound').playbackRate), 1);
   await openPlayer(player.page, stage.server, recorder.name);
   const { position } = await player.shown();
   assert.ok(Number(position.slice(-2)) >= Math.floor(length) - 1, `${position} of ${length}`);
