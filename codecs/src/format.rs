@@ -228,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn the_usual_bit_rate_is_what_is_coded() {
+        let usual = |pcm| Format::ALL.map(|format| format.usual_bitrate(spec(pcm)));
+        assert_eq!(usual("s16le:48000:2"), [1536.0, 128.0, 96.0]);
+        // MPEG has 64 kbit/s at most there.
+        assert_eq!(usual("s16le:8000:2"), [256.0, 64.0, 96.0]);
+        assert_eq!(usual("s24le:44100:6"), [6350.4, 128.0, 96.0]);
+        assert_eq!(usual("s16le:16000:1"), [256.0, 64.0, 32.0]);
+    }
+
+    #[test]
     fn a_bit_rate_that_is_not_on_offer_is_named() {
         let wrong = Parameters { bitrate: Some(100), channels: None };
         let error = Format::Mp3.codec(spec("s16le:44100:2"), wrong).unwrap_err().to_string();
