@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/support/process.rs"]
 mod process;
+mod support;
 
 use process::Process;
+use support::read_until;
 use tailcast::demo::piece;
 use tempfile::TempDir;
 
@@ -46,15 +48,7 @@ fn serve(root: &Path) -> Process {
 fn get(server: &Process, path: &str, most: usize) -> usize {
     let mut socket = TcpStream::connect(server.address).unwrap();
     write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-    let mut buffer = vec![0; 1 << 18];
-    let mut total = 0;
-    while total < most {
-        match socket.read(&mut buffer).unwrap() {
-            0 => break,
-            read => total += read,
-        }
-    }
-    total
+    read_until(socket, most)
 }
 
 /// Resident memory at its highest, in MiB.
@@ -73,15 +67,7 @@ fn ffmpeg(arguments: &[&str], input: &Path, seek: Option<u64>, most: usize) -> C
     }
     command.arg("-i").arg(input).args(arguments).arg("-").stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("ffmpeg must be installed");
-    let mut out = child.stdout.take().unwrap();
-    let mut buffer = vec![0; 1 << 18];
-    let mut total = 0;
-    while total < most {
-        match out.read(&mut buffer).unwrap() {
-            0 => break,
-            read => total += read,
-        }
-    }
+    read_until(child.stdout.as_mut().unwrap(), most);
     let wall = begun.elapsed().as_secs_f64();
     let _ = child.kill();
     child.wait().unwrap();

@@ -2,14 +2,17 @@
 //!
 //! Absolute times depend on the machine; `beside_ffmpeg` measures ratios.
 
+mod support;
+
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
+use support::read_until;
 use tailcast::Server;
 use tailcast::config::Config;
 use tailcast::demo::piece;
@@ -62,15 +65,7 @@ impl Bench {
         let request =
             format!("GET {path} HTTP/1.1\r\nhost: x\r\nrange: {range}\r\nconnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).unwrap();
-        let mut buffer = vec![0; 256 * 1024];
-        let mut total = 0;
-        while total < most {
-            match socket.read(&mut buffer).unwrap() {
-                0 => break,
-                read => total += read,
-            }
-        }
-        total
+        read_until(socket, most)
     }
 }
 

@@ -245,13 +245,19 @@ export class Sound extends EventTarget {
     this.change();
   }
 
-  applyRate() {
-    let { rate } = this;
+  get rateNow() {
+    const { audio, rate } = this;
+    if (!this.status.isGrowing || this.loop) return rate;
     // At the edge there is nothing to run ahead into.
-    if (this.status.isGrowing && !this.loop && this.behind < this.lead + 1) rate = Math.min(1, rate);
-    else if (rate === 1 && this.atEdge && this.status.isGrowing && (!this.isLive || this.audio.playbackRate === FASTER)) rate = FASTER;
-    this.audio.preservesPitch = true;
-    if (this.audio.playbackRate !== rate) this.audio.playbackRate = rate;
+    if (this.behind < this.lead + 1) return Math.min(1, rate);
+    const isLate = this.atEdge && (!this.isLive || audio.playbackRate === FASTER);
+    return isLate && rate === 1 ? FASTER : rate;
+  }
+
+  applyRate() {
+    const { audio, rateNow } = this;
+    audio.preservesPitch = true;
+    if (audio.playbackRate !== rateNow) audio.playbackRate = rateNow;
   }
 
   moved() {

@@ -65,10 +65,12 @@ export class Status extends EventTarget {
         // What was not told, though it was to be, will not be.
         if (value.frames !== this.value.frames && performance.now() - this.toldAt > SILENCE) this.events.listen();
         this.take(value);
+        this.events.listenAgain();
+      } else if (response.status === 404) {
+        this.lose(value.detail);
+      } else {
+        this.trouble(`The server says: ${value.detail}.`);
       }
-      if (response.ok) this.events.listenAgain();
-      else if (response.status === 404) this.lose(value.detail);
-      else this.trouble(`The server says: ${value.detail}.`);
     } catch ({ name }) {
       if (this.taken !== taken) return;
       const isLate = name === 'TimeoutError'; // then it may be the browser that does not ask
@@ -96,7 +98,7 @@ export class Status extends EventTarget {
   trouble(why) {
     const isNews = why !== this.why;
     this.why = why;
-    if (isNews) this.tell('trouble', why);
+    if (isNews) this.tell('trouble');
   }
 
   lose(why) {

@@ -139,22 +139,18 @@ test('a browser that plays nothing is told of the downloads', async (t) => {
 });
 
 /** A page in a Chromium of its own, where answers can be meddled with. */
-async function chromiumPage(t) {
-  const browser = await launch('chromium');
+async function chromiumPage(t, look) {
+  const browser = await launch('chromium', look);
   t.after(() => browser.close());
   return browser.newPage();
 }
 
 test('a dark page is as readable', async (t) => {
-  const browser = await launch('chromium', { dark: true });
-  t.after(() => browser.close());
-  await isAccessible(await browser.newPage());
+  await isAccessible(await chromiumPage(t, { dark: true }));
 });
 
 test('without a script there is an <audio> that plays', async (t) => {
-  const browser = await launch('chromium');
-  t.after(() => browser.close());
-  const page = await browser.newPage();
+  const page = await chromiumPage(t);
   const context = await page.driven.context().browser().newContext({ javaScriptEnabled: false });
   const plain = await context.newPage();
   await plain.goto(stage.server.url('/'));
