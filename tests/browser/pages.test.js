@@ -1,21 +1,16 @@
-// The pages as people use them: list, keys, links, what is remembered, who cannot see or has no script.
+// The pages as people use them: list, keys, links, what is remembered, who cannot see.
 
 import assert from 'node:assert/strict';
-import { mkdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
+import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { launch } from './support/browsers.js';
+import { seriousFindings } from './support/axe.js';
 import { until } from './support/process.js';
 import { openPlayer } from './support/player.js';
 import { finished, record } from './support/recorder.js';
 import { startRelay } from './support/relay.js';
-import { serve } from './support/server.js';
 import { inBrowsers, setStage } from './support/stage.js';
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const stage = setStage({ server: { growthTimeout: 3 }, live: { headStart: 60, title: 'The live one' }, done: 45 });
 
@@ -49,117 +44,6 @@ inBrowsers(stage, { concurrency: 1, reducedMotion: true }, (kind) => {
   test('connections that go silent at the edge', async (t) => outlivesSilence(t, await newPage(t)));
   test('nobody is kept out', async (t) => isAccessible(await newPage(t)));
   test('narrow and wide', async (t) => fits(await newPage(t)));
-});
-
-test('a start that takes long ends at the edge all the same', async (t) => {
-  const page = await chromiumPage(t);
-  const player = await openPlayer(page, stage.server, 'live');
-  let first = true;
-  await page.driven.route('**/audio/**', async (route) => {
-    if (first) await new Promise((resolve) => setTimeout(resolve, 9000));
-    first = false;
-    await route.continue();
-  });
-  await page.click('#live');
-  // Within half a minute: by playing faster alone it would take one and a half.
-  await player.waitFor(({ isHeard, isLive }) => isHeard && isLive);
-});
-
-test('what the server says of the sound is said, and it plays on', async (t) => {
-  const page = await chromiumPage(t);
-  const player = await openPlayer(page, stage.server, 'live', { hash: '#t=20' });
-  const refusal = { status: 503, contentType: 'application/problem+json', body: '{"detail": "the disk is away"}' };
-  await page.driven.route('**/audio/**', (route) => route.fulfill(refusal));
-  await player.play();
-  await player.waitFor(({ message, isPlaying }) => isPlaying && message.includes('give the sound: the disk is away.'));
-  await page.driven.unroute('**/audio/**');
-  await player.waitFor(({ message, isHeard, base }) => isHeard && base === 20 && message === '');
-});
-
-test('where events do not come through, pages ask', async (t) => {
-  const page = await chromiumPage(t);
-  await page.driven.route('**/events', (route) => route.abort());
-  const recorder = await record(stage.server, 'unheard of', { headStart: 3 });
-  t.after(() => recorder.stop());
-  await page.goto(stage.server.url('/'));
-  const isThere = (name) => page.evaluate((name) => document.querySelector(`[data-name="${name}"]`) !== null, name);
-  await until('it is listed', () => isThere('unheard of'));
-  await rm(join(stage.server.root, 'unheard of.pcm'));
-  await until('it is not', async () => !(await isThere('unheard of')));
-  const player = await openPlayer(page, stage.server, 'live');
-  const { length } = await player.shown();
-  await player.waitFor((shown, length) => shown.length !== length, {}, length);
-});
-
-test('the server was away before one played', async (t) => {
-  const server = await serve();
-  t.after(() => server.stop());
-  await finished(server, 'done', 20);
-  const page = await chromiumPage(t);
-  const player = await openPlayer(page, server, 'done', { hash: '#t=5' });
-  await server.kill();
-  await player.waitFor(({ isPlaying }) => !isPlaying);
-  await player.play();
-  await player.waitFor(({ message }) => message.startsWith('The server cannot be reached.'));
-  await player.play();
-  await player.waitFor(({ message }) => message === '');
-  await player.play();
-  await player.waitFor(({ message }) => message.startsWith('The server cannot be reached.'));
-  await server.start();
-  await player.waitFor(({ isHeard, base, message }) => isHeard && base === 5 && message === '');
-});
-
-test('a finished recording that another takes the place of is not played from what was kept', async (t) => {
-  const page = await chromiumPage(t);
-  await finished(stage.server, 'place', 20);
-  let player = await openPlayer(page, stage.server, 'place');
-  await player.play();
-  await player.waitFor(({ isHeard }) => isHeard);
-  const first = (await player.shown()).source;
-  await finished(stage.server, 'place new', 25);
-  const at = (name) => join(stage.server.root, name);
-  await rename(at('place new.pcm'), at('place.pcm'));
-  await player.waitFor(({ length }) => length === '0:00:25');
-  player = await openPlayer(page, stage.server, 'place');
-  await player.play();
-  await player.waitFor(({ isHeard, source }, first) => isHeard && source !== first, {}, first);
-});
-
-test('a browser that plays nothing is told of the downloads', async (t) => {
-  const page = await chromiumPage(t);
-  await page.driven.addInitScript(() => {
-    HTMLMediaElement.prototype.canPlayType = () => '';
-  });
-  const player = await openPlayer(page, stage.server, 'live');
-  for (const button of ['live', 'play']) {
-    await player.push(button);
-    await player.waitFor(({ message, isPlaying }) => !isPlaying && message.includes('plays none of the formats'));
-  }
-  assert.deepEqual(page.errors, []);
-});
-
-/** A page in a Chromium of its own, where answers can be meddled with. */
-async function chromiumPage(t, look) {
-  const browser = await launch('chromium', look);
-  t.after(() => browser.close());
-  return browser.newPage();
-}
-
-test('a dark page is as readable', async (t) => {
-  await isAccessible(await chromiumPage(t, { dark: true }));
-});
-
-test('without a script there is an <audio> that plays', async (t) => {
-  const page = await chromiumPage(t);
-  const context = await page.driven.context().browser().newContext({ javaScriptEnabled: false });
-  const plain = await context.newPage();
-  await plain.goto(stage.server.url('/'));
-  await plain.click('text=done');
-  const audio = await plain.locator('audio:visible');
-  assert.equal(await audio.count(), 1);
-  assert.equal(await audio.getAttribute('src'), '/audio/done.mp3');
-  assert.equal(await plain.locator('#player:visible').count(), 0);
-  assert.deepEqual(await plain.locator('main a:visible').allInnerTexts(), ['MP3', 'Opus', 'WAV']);
 });
 
 const rows = () => [...document.querySelectorAll('#recordings > li')].map((row) => row.innerText.replace(/\s+/g, ' '));
@@ -514,29 +398,18 @@ async function comesNearer(player) {
   await player.waitFor(({ isLive, isHeard }) => isLive && isHeard, { timeout: 60_000 });
 }
 
-/** Findings of axe that keep somebody out. */
-const findings = async () => {
-  const { violations } = await window.axe.run();
-  const nodes = (violation) => violation.nodes.map((node) => `${node.target} ${node.failureSummary}`);
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map((violation) => [violation.id, ...nodes(violation)]);
-};
-
 async function isAccessible(page) {
   for (const path of ['/', '/play/done#t=10,20', '/play/none']) {
     await page.goto(stage.server.url('/healthz'));
     await page.goto(stage.server.url(path));
     await page.waitFor(() => document.readyState === 'complete');
-    await page.evaluate(`() => {${AXE}}`);
-    assert.deepEqual(await page.evaluate(findings), [], path);
+    assert.deepEqual(await seriousFindings(page), [], path);
   }
   await page.goto(stage.server.url('/play/done'));
   await page.waitFor(() => !document.getElementById('player').hidden);
   await page.press('?');
   await page.waitFor(() => document.getElementById('keys').open);
-  await page.evaluate(`() => {${AXE}}`);
-  assert.deepEqual(await page.evaluate(findings), [], 'the keys');
+  assert.deepEqual(await seriousFindings(page), [], 'the keys');
   await page.press('Escape');
   await page.waitFor(() => !document.getElementById('keys').open);
   // What a screen reader says of where one is.
