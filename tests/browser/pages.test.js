@@ -5,7 +5,7 @@ import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { seriousFindings } from './support/axe.js';
+import { isAccessible } from './support/accessible.js';
 import { until } from './support/process.js';
 import { openPlayer } from './support/player.js';
 import { finished, record } from './support/recorder.js';
@@ -42,7 +42,7 @@ inBrowsers(stage, { concurrency: 1, reducedMotion: true }, (kind) => {
   test('a clip’s times that are none', async (t) => saysWhatIsWrong(await open(t, 'done', { hash: '#t=10,20' })));
   test('one falls behind the edge', async (t) => comesNearer(await open(t, 'live', { hash: '#t=live' })));
   test('connections that go silent at the edge', async (t) => outlivesSilence(t, await newPage(t)));
-  test('nobody is kept out', async (t) => isAccessible(await newPage(t)));
+  test('nobody is kept out', async (t) => isAccessible(await newPage(t), stage.server));
   test('narrow and wide', async (t) => fits(await newPage(t)));
 });
 
@@ -396,25 +396,6 @@ async function comesNearer(player) {
   await player.waitFor(({ isLive }) => !isLive);
   await until('it plays faster', async () => (await rate()) === 1.1);
   await player.waitFor(({ isLive, isHeard }) => isLive && isHeard, { timeout: 60_000 });
-}
-
-async function isAccessible(page) {
-  for (const path of ['/', '/play/done#t=10,20', '/play/none']) {
-    await page.goto(stage.server.url('/healthz'));
-    await page.goto(stage.server.url(path));
-    await page.waitFor(() => document.readyState === 'complete');
-    assert.deepEqual(await seriousFindings(page), [], path);
-  }
-  await page.goto(stage.server.url('/play/done'));
-  await page.waitFor(() => !document.getElementById('player').hidden);
-  await page.press('?');
-  await page.waitFor(() => document.getElementById('keys').open);
-  assert.deepEqual(await seriousFindings(page), [], 'the keys');
-  await page.press('Escape');
-  await page.waitFor(() => !document.getElementById('keys').open);
-  // What a screen reader says of where one is.
-  await page.press('2');
-  await page.waitFor(() => document.getElementById('seek').getAttribute('aria-valuetext') === '9 seconds of 45 seconds');
 }
 
 async function fits(page) {
