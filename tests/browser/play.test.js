@@ -149,7 +149,7 @@ async function outlivesTheServer(t, where) {
   const player = await openToHear(t, where, server, 'live', '#t=17');
   await player.ear.start();
   await player.play();
-  await player.waitUntilAt(22);
+  await player.waitUntilAt(20 + SPEECH);
   const first = await player.ear.stop();
   assert.deepEqual(clockHeard(first).map(({ said }) => said), [20]);
   await player.page.evaluate(notePositions);
