@@ -122,16 +122,12 @@ impl Folder {
         }
     }
 
-    /// As [`Catalogue::find`], but a recording that nobody has asked for is not kept open without need.
-    pub(super) fn look_up(&self, name: &RecordingName, keep: bool) -> Result<Arc<Recording>, RecordingError> {
-        if let Some(known) = self.still_good(name)? {
-            return Ok(known);
+    /// As [`Catalogue::find`], but a recording that nobody has asked for is not kept open.
+    pub(super) fn look_up(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
+        match self.still_good(name)? {
+            Some(known) => Ok(known),
+            None => self.open(name).map(Arc::new),
         }
-        let recording = self.open(name)?;
-        if keep || recording.is_ahead_of_time() {
-            return self.shelf.get_or_open(name, || Ok(recording));
-        }
-        Ok(Arc::new(recording))
     }
 
     /// Lets go of recordings that are gone and that nobody listens to.
@@ -178,7 +174,7 @@ impl Folder {
     }
 
     fn open(&self, name: &RecordingName) -> Result<Recording, RecordingError> {
-        let (file_name, _) = self.locate(name)?;
+        let (file_name, metadata) = self.locate(name)?;
         let file = self.open_file(&file_name).map_err(|error| RecordingError::io(name.as_str(), error))?;
         let sidecar =
             self.sidecar(name)?.ok_or_else(|| RecordingError::SidecarBeingWritten(name.to_string()))?;
@@ -188,6 +184,7 @@ impl Folder {
             file,
             layout,
             sidecar,
+            still: self.index.still(name, &metadata),
             growth_timeout: self.growth_timeout,
         })
     }
@@ -306,7 +303,8 @@ impl Recording {
         let sidecar = sidecar.map_err(|why| RecordingError::Sidecar { name: shown.clone(), why })?;
         let pcm = pcm.or(sidecar.pcm).unwrap_or(DEFAULT_PCM);
         let layout = layout(&name, &shown, &file, pcm)?;
-        Self::new(Opened { name, file, layout, sidecar, growth_timeout: Duration::ZERO })
+        let still = Duration::ZERO;
+        Self::new(Opened { name, file, layout, sidecar, still, growth_timeout: Duration::ZERO })
     }
 }
 

@@ -84,11 +84,10 @@ impl Status {
         seconds(self.extent.frames, self.spec.rate)
     }
 
-    /// When it began, in milliseconds since 1970, if it was last `written` to then.
-    pub(super) fn began(&self, written: i64) -> i64 {
+    /// Milliseconds that it lasts so far.
+    pub(super) fn milliseconds(&self) -> i64 {
         let rate = u64::from(self.spec.rate);
-        let long = i64::try_from(scale(self.extent.frames, 1000, rate)).unwrap_or(i64::MAX);
-        self.sidecar.began().unwrap_or_else(|| written.saturating_sub(long))
+        i64::try_from(scale(self.extent.frames, 1000, rate)).unwrap_or(i64::MAX)
     }
 }
 
@@ -204,6 +203,8 @@ pub(super) struct Opened {
     pub(super) file: File,
     pub(super) layout: Layout,
     pub(super) sidecar: Sidecar,
+    /// How long the file has stood still.
+    pub(super) still: Duration,
     pub(super) growth_timeout: Duration,
 }
 
@@ -211,7 +212,7 @@ impl Recording {
     /// Takes an opened file's first look.
     pub(super) fn new(opened: Opened) -> Result<Self, RecordingError> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        let Opened { name, file, layout, sidecar, growth_timeout } = opened;
+        let Opened { name, file, layout, sidecar, still, growth_timeout } = opened;
         let metadata = file.metadata().map_err(|error| RecordingError::io(name.as_str(), error))?;
         let now = Instant::now();
         let seen = Seen {
@@ -219,7 +220,7 @@ impl Recording {
             looked: now,
             vouched: now,
             since: now,
-            still: age(&metadata),
+            still,
             modified: metadata.modified().ok(),
             sidecar: sidecar.clone(),
             witnesses: Arc::default(),
@@ -327,7 +328,11 @@ impl Recording {
             let first = !matches!(extent.state, State::Lost(_));
             if first {
                 // Once, however many listen.
-                tracing::warn!(recording = self.name.as_str(), %error, "a recording is lost to those who listen to it");
+                let recording = self.name.as_str();
+                match self.extent.receiver_count() {
+                    0 => tracing::debug!(recording, %error, "a recording that was open is lost"),
+                    _ => tracing::warn!(recording, %error, "a recording is lost to those who listen to it"),
+                }
                 extent.state = State::Lost(error);
             }
             first
@@ -419,12 +424,6 @@ impl Recording {
     pub(super) fn ends_in(&self) -> Duration {
         let seen = self.seen.lock();
         self.growth_timeout.saturating_sub(seen.still + seen.since.elapsed())
-    }
-
-    /// Whether the file's time lies ahead, so that it has to be watched to see that it stands still.
-    pub(super) fn is_ahead_of_time(&self) -> bool {
-        let modified = self.file.metadata().and_then(|metadata| metadata.modified());
-        modified.is_ok_and(|at| at > SystemTime::now())
     }
 
     fn frame_bytes(&self) -> u64 {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 use parking_lot::Mutex;
@@ -25,10 +25,13 @@ pub struct Entry {
     pub name: RecordingName,
     /// What is known of it, or why it cannot be had.
     pub told: Result<Status, RecordingError>,
-    /// When it began, in milliseconds since 1970: as its sidecar says, or else, as near as can be told, by when it was last
-    /// written to and how long it is.
+    /// When it began, in milliseconds since 1970: as its sidecar says, or else as near as can be told.
     pub began: i64,
-    stamps: Option<Stamps>,
+    /// When that was by its file: by when it was last written to and how long it was when it was first seen. Later looks
+    /// would each tell it a little otherwise, and who goes from page to page would find it twice or not at all.
+    began_by_file: Option<i64>,
+    stamps: Stamps,
+    still: Still,
     /// When the look began that first found what is told. Of one that has changed and changed back it is another.
     pub(super) since: Instant,
 }
@@ -38,14 +41,14 @@ impl Entry {
     /// may be a moment later.
     fn is_settled(&self) -> bool {
         let ended = |status: &Status| matches!(status.extent.state, State::Ended { .. });
-        self.stamps.is_some() && self.told.as_ref().is_ok_and(ended)
+        self.stamps.are_telling() && self.told.as_ref().is_ok_and(ended)
     }
 
     /// Whether there is nothing new in `other`, which was found later.
     fn tells_the_same(&self, other: &Self) -> bool {
         match (&self.told, &other.told) {
             (Ok(a), Ok(b)) => {
-                let of_file = |entry: &Self| entry.stamps.map(|stamps| stamps.file.inode);
+                let of_file = |entry: &Self| entry.stamps.file.map(|file| file.inode);
                 let same_file = of_file(self) == of_file(other) && a.modified == b.modified;
                 same_file && a.extent.is_same(&b.extent) && a.sidecar == b.sidecar && a.spec == b.spec
             }
@@ -80,6 +83,7 @@ pub(super) struct Index {
 #[derive(Debug, Default, Clone)]
 struct Found {
     entries: Entries,
+    by_name: Arc<HashMap<RecordingName, Arc<Entry>>>,
     /// When the look began that found them.
     looked: Option<Instant>,
 }
@@ -88,6 +92,39 @@ impl Index {
     /// The recordings as they were when the folder was last looked through.
     pub(super) fn known(&self) -> Entries {
         Arc::clone(&self.found.lock().entries)
+    }
+
+    /// How long a file has stood still that is there now under a name.
+    pub(super) fn still(&self, name: &RecordingName, file: &Metadata) -> Duration {
+        let found = self.found.lock().clone();
+        let before = found.by_name.get(name).zip(found.looked);
+        Still::of(&Stamp::of(file), before.map(|(entry, looked)| (&**entry, looked))).until_now()
+    }
+}
+
+/// How long a file had stood still at a moment.
+#[derive(Debug, Clone, Copy)]
+struct Still {
+    at: Instant,
+    long: Duration,
+}
+
+impl Still {
+    /// By the file's own time when it is first seen, which may be of another machine's clock, and after that by what is
+    /// seen of it. `before` is what was found then, and when.
+    fn of(file: &Stamp, before: Option<(&Entry, Instant)>) -> Self {
+        let at = Instant::now();
+        let was = before.and_then(|(entry, looked)| Some((entry.stamps.file?, entry.still, looked)));
+        let long = match was {
+            Some((was, still, _)) if was.is_same(file) => return still,
+            Some((was, _, looked)) if was.is_less_of(file) => file.age().min(at - looked),
+            _ => file.age(),
+        };
+        Self { at, long }
+    }
+
+    fn until_now(self) -> Duration {
+        self.long + self.at.elapsed()
     }
 }
 
@@ -98,32 +135,35 @@ impl Index {
 pub(super) async fn look(folder: &Arc<Folder>) -> io::Result<Entries> {
     let asked = Instant::now();
     let _alone = folder.index.looking.lock().await;
-    let Found { entries, looked } = folder.index.found.lock().clone();
-    if looked.is_some_and(|looked| looked > asked) {
-        return Ok(entries);
+    let known = folder.index.found.lock().clone();
+    if known.looked.is_some_and(|looked| looked > asked) {
+        return Ok(known.entries);
     }
     let folder = Arc::clone(folder);
-    tokio::task::spawn_blocking(move || look_through(&folder, &entries)).await.map_err(io::Error::other)?
+    tokio::task::spawn_blocking(move || look_through(&folder, &known)).await.map_err(io::Error::other)?
 }
 
-fn look_through(folder: &Folder, known: &Entries) -> io::Result<Entries> {
+fn look_through(folder: &Folder, known: &Found) -> io::Result<Entries> {
     let looked = Instant::now();
     let walk = Walk::through(folder.dir())?;
     folder.let_go_of_all_but(|name| walk.files.contains_key(name));
     let entries = entries(folder, walk, known, looked);
-    *folder.index.found.lock() = Found { entries: Arc::clone(&entries), looked: Some(looked) };
+    let by_name = entries.iter().map(|entry| (entry.name.clone(), Arc::clone(entry))).collect();
+    let found = Found { entries: Arc::clone(&entries), by_name: Arc::new(by_name), looked: Some(looked) };
+    *folder.index.found.lock() = found;
     Ok(entries)
 }
 
-fn entries(folder: &Folder, walk: Walk, known: &Entries, looked: Instant) -> Entries {
-    let known: HashMap<&RecordingName, &Arc<Entry>> =
-        known.iter().map(|entry| (&entry.name, entry)).collect();
+fn entries(folder: &Folder, walk: Walk, known: &Found, looked: Instant) -> Entries {
     let Walk { files, sidecars, .. } = walk;
     let current = files.into_iter().filter_map(|(name, (_, file))| {
-        let stamps = Stamps::of(file, sidecars.get(name.as_str()));
-        match known.get(&name) {
+        let stamps = Stamps { file, sidecar: sidecars.get(name.as_str()).copied() };
+        match known.by_name.get(&name) {
             Some(entry) if entry.is_settled() && entry.stamps == stamps => Some(Arc::clone(entry)),
-            before => entry(folder, name, stamps, before.map(AsRef::as_ref), looked).map(Arc::new),
+            before => {
+                let before = before.map(AsRef::as_ref).zip(known.looked);
+                entry(folder, name, stamps, before, looked).map(Arc::new)
+            }
         }
     });
     let mut entries: Vec<Arc<Entry>> = current.collect();
@@ -134,25 +174,30 @@ fn entries(folder: &Folder, walk: Walk, known: &Entries, looked: Instant) -> Ent
 fn entry(
     folder: &Folder,
     name: RecordingName,
-    stamps: Option<Stamps>,
-    before: Option<&Entry>,
+    stamps: Stamps,
+    before: Option<(&Entry, Instant)>,
     looked: Instant,
 ) -> Option<Entry> {
-    // By its own time it may have ended long ago, if that is of another machine's clock: it is kept open, to see.
-    let has_grown = before.and_then(|before| before.stamps).zip(stamps).is_some_and(|(before, now)| {
-        before.file.inode == now.file.inode && before.file.bytes < now.file.bytes
-    });
-    let told = match folder.look_up(&name, has_grown) {
+    let told = match folder.look_up(&name) {
         Ok(recording) => Ok(recording.status()),
         // A link to a folder, a file that has gone since.
         Err(RecordingError::NotFound(_)) => return None,
         Err(error) => Err(error),
     };
-    let began = match &told {
-        Ok(status) => status.began(status.modified.map_or(0, millis_since_1970)),
-        Err(_) => stamps.map_or(0, |stamps| stamps.file.modified),
+    let still = match &stamps.file {
+        Some(file) => Still::of(file, before),
+        None => Still { at: looked, long: Duration::ZERO },
     };
-    let mut entry = Entry { name, told, began, stamps, since: looked };
+    let before = before.map(|(entry, _)| entry);
+    let is_same =
+        |before: &&Entry| before.stamps.file.zip(stamps.file).is_some_and(|(was, now)| was.is_part_of(&now));
+    let known = before.filter(is_same).and_then(|before| before.began_by_file);
+    let status = told.as_ref().ok();
+    let began_by_file =
+        known.or_else(|| Some(millis_since_1970(status?.modified?).saturating_sub(status?.milliseconds())));
+    let began = status.and_then(|status| status.sidecar.began()).or(began_by_file);
+    let began = began.or(stamps.file.map(|file| file.modified)).unwrap_or_default();
+    let mut entry = Entry { name, told, began, began_by_file, stamps, still, since: looked };
     if let Some(before) = before.filter(|before| before.tells_the_same(&entry)) {
         entry.since = before.since;
     }
@@ -168,20 +213,18 @@ fn millis_since_1970(at: SystemTime) -> i64 {
 /// since, these will not be theirs the next time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamps {
-    file: Stamp,
-    sidecar: Option<Stamp>,
+    /// None if it cannot be seen from here.
+    file: Option<Stamp>,
+    /// The same of the sidecar, if there is one.
+    sidecar: Option<Option<Stamp>>,
 }
 
 impl Stamps {
-    /// Those of a file and, if there is one, its sidecar. None if they do not tell that it stays as it is: one of the files
-    /// cannot be seen from here, or the sidecar is empty, as it is on its way to being written again.
-    fn of(file: Option<Stamp>, sidecar: Option<&Option<Stamp>>) -> Option<Self> {
-        let file = file?;
-        match sidecar {
-            None => Some(Self { file, sidecar: None }),
-            Some(Some(sidecar)) if sidecar.bytes > 0 => Some(Self { file, sidecar: Some(*sidecar) }),
-            Some(_) => None,
-        }
+    /// Whether a recording stays as it is while they do: not if one of the files cannot be seen, or the sidecar is empty, as
+    /// it is on its way to being written again.
+    fn are_telling(&self) -> bool {
+        let is_whole = |sidecar: Option<Stamp>| sidecar.is_some_and(|sidecar| sidecar.bytes > 0);
+        self.file.is_some() && self.sidecar.is_none_or(is_whole)
     }
 }
 
@@ -204,6 +247,26 @@ impl Stamp {
             changed: (metadata.ctime(), metadata.ctime_nsec()),
             modified: metadata.modified().map_or(0, |at| millis_since_1970(at.into_std())),
         }
+    }
+
+    /// Whether the file has not been written to since.
+    fn is_same(&self, now: &Self) -> bool {
+        (self.inode, self.bytes, self.modified) == (now.inode, now.bytes, now.modified)
+    }
+
+    /// Whether the file has only grown since, if anything.
+    fn is_part_of(&self, now: &Self) -> bool {
+        self.inode == now.inode && self.bytes <= now.bytes
+    }
+
+    fn is_less_of(&self, now: &Self) -> bool {
+        self.is_part_of(now) && self.bytes < now.bytes
+    }
+
+    /// Since when it has not been written to, by its own time: no time at all if that lies ahead.
+    fn age(&self) -> Duration {
+        let age = millis_since_1970(SystemTime::now()).saturating_sub(self.modified);
+        Duration::from_millis(u64::try_from(age).unwrap_or_default())
     }
 }
 

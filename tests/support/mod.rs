@@ -48,6 +48,11 @@ impl Root {
         fs::write(path, bytes).unwrap();
     }
 
+    /// Sets when a file was last written to.
+    pub fn touch(&self, name: &str, at: std::time::SystemTime) {
+        OpenOptions::new().write(true).open(self.file(name)).unwrap().set_modified(at).unwrap();
+    }
+
     /// Appends to a file, as a recorder does.
     pub fn append(&self, name: &str, bytes: &[u8]) {
         let mut file = OpenOptions::new().create(true).append(true).open(self.file(name)).unwrap();
