@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::HashSet;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use support::{Root, Running, is_problem};
@@ -71,6 +72,63 @@ async fn pages_joined_are_the_list_even_if_what_a_page_ended_with_has_gone() {
     let after = tailcast::routes::summary::escape(page["next"].as_str().unwrap());
     assert_eq!(names(&list(&server, &format!("?after={after}")).await), whole[10..]);
     assert_eq!(list(&server, "?limit=25").await.get("next"), None, "24 are left, on one page");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_joined_are_the_list_while_recorders_write_and_pause() {
+    let root = Root::new();
+    let started = SystemTime::now() - Duration::from_secs(60);
+    let names_of = |letter| (0..4).map(move |number| format!("{letter}{number}"));
+    let all: Vec<String> = names_of('a').chain(names_of('b')).collect();
+    for (number, name) in all.iter().enumerate() {
+        root.write(&format!("{name}.pcm"), vec![1; 96_000]);
+        root.touch(&format!("{name}.pcm"), started + Duration::from_millis(number as u64));
+    }
+    let server = Running::start(&root).await;
+    let whole = names(&list(&server, "").await);
+    let (mut found, mut after) = (Vec::new(), String::new());
+    // Each has written a block since the last page, some after a pause.
+    for written in 1.. {
+        let page = list(&server, &format!("?limit=2{after}")).await;
+        found.extend(names(&page));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={}", tailcast::routes::summary::escape(next));
+        for (number, name) in all.iter().enumerate() {
+            root.append(&format!("{name}.pcm"), &[1; 960]);
+            root.touch(
+                &format!("{name}.pcm"),
+                started + Duration::from_secs(written + (number as u64 * 7) % 5),
+            );
+        }
+    }
+    assert_eq!(found, whole);
+    assert_eq!(names(&list(&server, "").await), whole);
+    // Another recording in that place begins when it does.
+    root.write("a0.pcm", [1; 4]);
+    assert_eq!(names(&list(&server, "").await)[0], "a0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_searched_is_found_as_far_as_it_is_typed_with_or_without_accents() {
+    let root = Root::new();
+    for (name, title) in [("a", "ΜΑΓΟΣΑ"), ("b", "İSTANBUL Straße"), ("c", "cafe\u{301}"), ("d", "हिन्दी")]
+    {
+        write(&root, name, title, "2026-03-01T00:00:00Z");
+    }
+    let server = Running::start(&root).await;
+    for (q, found) in [
+        ("ΜΑΓΟΣ", vec!["a"]),
+        ("μαγος", vec!["a"]),
+        ("istanbul", vec!["b"]),
+        ("STRASSE", vec!["b"]),
+        ("café", vec!["c"]),
+        ("CAFE", vec!["c"]),
+        ("हिन", vec!["d"]),
+        ("हन", vec![]),
+    ] {
+        let q = tailcast::routes::summary::escape(q);
+        assert_eq!(names(&list(&server, &format!("?q={q}")).await), found, "{q}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,8 @@ fn is_html(reply: &Reply, status: u16) {
     assert_eq!(reply.status, status, "{}", reply.text());
     assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
-    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    // With `no-store` no browser would have it at once when one comes back.
+    assert_eq!(reply.header("cache-control"), Some("no-cache"));
     let policy = reply.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
     assert!(!policy.contains("unsafe") && !policy.contains('*') || policy.ends_with("frame-ancestors *"));
@@ -42,8 +43,40 @@ async fn the_list_has_what_there_is_and_runs_nothing_that_a_title_says() {
     assert!(page.contains("href=\"/play/show\"") && page.contains("href=\"/play/sub/live\""));
     assert!(page.contains("0:00:01") && page.contains("3 recordings"));
     assert!(!page.contains("<script>") && page.contains("&lt;script&gt;alert"));
-    assert_eq!(page.matches("data-state=\"growing\"").count(), 1, "{page}");
+    assert_eq!(page.matches("<span class=\"live\">").count(), 1, "{page}");
+    assert_eq!(page.matches("<span class=\"live\" hidden>").count(), 1, "{page}");
+    assert_eq!(
+        reply.header("cache-control"),
+        Some("no-cache"),
+        "else no browser has it at once when one comes back"
+    );
     assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_script_one_goes_from_page_to_page_and_back_to_the_first() {
+    let root = Root::new();
+    for number in 0..5 {
+        root.finished(&format!("show {number}"), PCM, &[0; 4000]);
+    }
+    let server = Running::start(&root).await;
+    let link = |page: &str, text: &str| {
+        let (before, _) = page.split_once(&format!(">{text}</a>"))?;
+        let (_, path) = before.rsplit_once("href=\"")?;
+        Some(path.trim_end_matches('"').replace("&amp;", "&"))
+    };
+    let (mut path, mut rows) = ("/?limit=2&q=SHOW".to_owned(), 0);
+    for number in 0..3 {
+        let page = server.get(&path).await.text();
+        rows += page.matches("<li ").count();
+        let first = link(&page, "To the newest");
+        assert_eq!(first.as_deref(), (number > 0).then_some("/?q=SHOW&limit=2"), "{page}");
+        match link(&page, "Show more") {
+            Some(next) => path = next,
+            None => assert_eq!(number, 2, "{page}"),
+        }
+    }
+    assert_eq!(rows, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

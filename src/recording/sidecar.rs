@@ -1,5 +1,6 @@
 //! `show.toml` beside `show.pcm`: what the file itself does not say.
 
+use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use serde::Deserialize;
 use tailcast_codecs::PcmSpec;
 
@@ -9,9 +10,9 @@ use tailcast_codecs::PcmSpec;
 pub struct Sidecar {
     /// The format of a raw recording.
     pub pcm: Option<PcmSpec>,
-    /// A title for people.
+    /// A title for people; one that shows nothing is none.
     pub title: Option<String>,
-    /// When frame 0 was recorded, RFC 3339, as it was written.
+    /// When frame 0 was recorded, as RFC 3339 has it, with the offset that it was written with.
     pub started: Option<String>,
     /// Set when the recorder is done. Without it a recording ends by standing still.
     pub ended: bool,
@@ -49,7 +50,8 @@ impl Sidecar {
         let written: Written = toml::from_str(text).map_err(told)?;
         let pcm = written.pcm.map(|pcm| pcm.parse().map_err(|error| format!("{error}"))).transpose()?;
         let started = written.started.map(timestamp).transpose()?;
-        Ok(Self { pcm, title: written.title, started, ended: written.ended.unwrap_or(false) })
+        let title = written.title.filter(|title| !title.trim().is_empty());
+        Ok(Self { pcm, title, started, ended: written.ended.unwrap_or(false) })
     }
 }
 
@@ -65,10 +67,18 @@ fn timestamp(started: Started) -> Result<String, String> {
         Started::Date(date) => date.to_string(),
         Started::Text(text) => text,
     };
-    match text.parse::<jiff::Timestamp>() {
-        Ok(_) => Ok(text),
-        Err(error) => Err(format!("started `{text}`: not a date and time as in RFC 3339 ({error})")),
-    }
+    let wrong = |why: &str| format!("started `{text}`: not a date and time as in RFC 3339 ({why})");
+    let written = rfc3339(&text).map_err(|error| wrong(&error.to_string()))?;
+    if written.starts_with('-') { Err(wrong("a year before 0")) } else { Ok(written) }
+}
+
+/// A moment that may be written in one of the other ways of ISO 8601, too.
+fn rfc3339(text: &str) -> Result<String, jiff::Error> {
+    let at: jiff::Timestamp = text.parse()?;
+    Ok(match Pieces::parse(text)?.offset() {
+        Some(PiecesOffset::Numeric(offset)) => at.display_with_offset(offset.offset()).to_string(),
+        _ => at.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -83,7 +93,24 @@ mod tests {
         assert_eq!(sidecar.pcm.unwrap().rate, 44_100);
         assert_eq!(sidecar.started.as_deref(), Some("2026-11-23T20:00:00+01:00"));
         assert!(sidecar.ended);
-        assert!(Sidecar::parse("started = '2026-11-23T20:00:00Z'").is_ok());
+        assert_eq!(Sidecar::parse("title = ' \t'").unwrap().title, None);
+    }
+
+    #[test]
+    fn a_start_is_told_as_rfc_3339_has_it() {
+        for (written, told) in [
+            ("2026-11-23T20:00:00Z", "2026-11-23T20:00:00Z"),
+            ("2026-11-23t20:00:00.5+01:00", "2026-11-23T20:00:00.5+01:00"),
+            ("2026-11-23T20:00+01:00", "2026-11-23T20:00:00+01:00"),
+            ("20261123T200000Z", "2026-11-23T20:00:00Z"),
+            ("2026-11-23 20-05", "2026-11-23T20:00:00-05:00"),
+            ("2026-11-23T20:00:00,5Z", "2026-11-23T20:00:00.5Z"),
+            ("+002026-11-23T20:00:00Z", "2026-11-23T20:00:00Z"),
+            ("2026-11-23T20:00:00+01:00[Europe/Berlin]", "2026-11-23T20:00:00+01:00"),
+        ] {
+            let started = Sidecar::parse(&format!("started = '{written}'")).unwrap().started;
+            assert_eq!(started.as_deref(), Some(told), "{written}");
+        }
     }
 
     #[test]
@@ -92,6 +119,7 @@ mod tests {
             ("pcm = 's17le:44100:2'", "s17le"),
             ("started = 'yesterday'", "yesterday"),
             ("started = 2026-11-23", "2026-11-23"),
+            ("started = '-000001-11-23T20:00:00Z'", "-000001"),
             ("titel = 'x'", "titel"),
             ("ended = 'yes'", "ended"),
             ("pcm = ", "pcm"),

@@ -9,6 +9,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::canonical_combining_class;
 
 use super::query;
 use super::summary::{Summary, Unusable, of_entries};
@@ -36,8 +38,10 @@ struct List {
 /// What may stand behind the `?` of the list.
 #[derive(Debug, Default, Deserialize)]
 pub struct ListQuery {
-    after: Option<String>,
-    limit: Option<String>,
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// How many are wanted at most.
+    pub limit: Option<String>,
     /// Words that are searched for.
     pub q: Option<String>,
 }
@@ -86,7 +90,7 @@ impl Selection {
             return Err(Problem::parameter("limit", format!("`{limit}` is not from 1 to {MAX_LIMIT}")));
         }
         let after = query.after.as_deref().map(str::parse).transpose()?;
-        let text = query.q.as_deref().unwrap_or_default().to_lowercase();
+        let text = folded(query.q.as_deref().unwrap_or_default());
         Ok(Self { words: text.split_whitespace().map(str::to_owned).collect(), after, limit })
     }
 
@@ -108,9 +112,16 @@ impl Selection {
             return true;
         }
         let title = entry.told.as_ref().ok().and_then(|status| status.sidecar.title.as_deref());
-        let text = format!("{}\n{}", entry.name, title.unwrap_or_default()).to_lowercase();
+        let text = folded(&format!("{}\n{}", entry.name, title.unwrap_or_default()));
         self.words.iter().all(|word| text.contains(word))
     }
+}
+
+/// A text as it is searched: without marks on its letters (which are written in two ways), and without case, letter by
+/// letter. What is typed finds the same whether or not another letter follows.
+fn folded(text: &str) -> String {
+    let letters = text.nfkd().filter(|letter| canonical_combining_class(*letter) == 0);
+    letters.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// The last entry of a page, which says where the next one begins even when the entry has gone since.

@@ -11,7 +11,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::list::{self, ListQuery, Page};
 use super::player::player;
 use super::summary::{escape, page_path};
-use super::words::{clock, title, when};
+use super::words::{clock, live, title, when};
 use super::{App, assets, fresh, query};
 use crate::error::Problem;
 use crate::recording::Entry;
@@ -61,6 +61,8 @@ fn document(title: &str, script: &str, content: &Markup) -> Response {
     };
     let mut response = fresh(page.into_string());
     let headers = response.headers_mut();
+    // It is asked for anew, but may be kept: a browser has at once, as it was, what one comes back to.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -96,17 +98,24 @@ fn list_of(page: &Page, query: &ListQuery) -> Markup {
                 button { "Search" }
             }
             p #count role="status" { (count(page.total, searched)) }
+            @if query.after.is_some() {
+                p { a rel="first" href=(list_path(None, query)) { "To the newest" } }
+            }
             ul #recordings { @for entry in &page.entries { (row(entry)) } }
             @if let Some(next) = &page.next {
-                p { a #more rel="next" href=(next_path(next, searched)) { "Show more" } }
+                p { a #more rel="next" href=(list_path(Some(next), query)) { "Show more" } }
             }
         }
     }
 }
 
-fn next_path(next: &str, searched: &str) -> String {
-    let search = if searched.is_empty() { String::new() } else { format!("&q={}", escape(searched)) };
-    format!("/?after={}{search}", escape(next))
+/// The address of another page of what a query asks for.
+fn list_path(after: Option<&str>, query: &ListQuery) -> String {
+    let parameters = [("after", after), ("q", query.q.as_deref()), ("limit", query.limit.as_deref())];
+    let given =
+        parameters.into_iter().filter_map(|(name, value)| Some((name, value.filter(|it| !it.is_empty())?)));
+    let given: Vec<String> = given.map(|(name, value)| format!("{name}={}", escape(value))).collect();
+    if given.is_empty() { "/".to_owned() } else { format!("/?{}", given.join("&")) }
 }
 
 fn count(total: usize, searched: &str) -> String {
@@ -126,10 +135,10 @@ fn row(entry: &Entry) -> Markup {
         }
     };
     html! {
-        li data-name=(entry.name) data-state=(status.extent.name()) {
+        li data-name=(entry.name) {
             a href=(page_path(&status.name)) { (title(status)) } " "
-            span.live { "live" }
-            p { span.length { (clock(status.duration())) } " · " (when(status)) }
+            (live(status))
+            p { span.length { (clock(status.duration())) } @if let Some(when) = when(status) { " · " (when) } }
         }
     }
 }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use tailcast_codecs::format::Format;
 
 use super::summary::{Summary, audio_path};
-use super::words::{FORMATS, clock, sound, title, when};
+use super::words::{FORMATS, clock, live, sound, title, when};
 use crate::recording::Status;
 
 /// What there is at one's fingertips, for the list of them.
@@ -28,9 +28,9 @@ pub fn player(status: &Status) -> Markup {
     let summary = serde_json::to_string(&Summary::of(status)).unwrap_or_default();
     html! {
         header { a href="/" { "All recordings" } }
-        main #recording data-status=(summary) data-state=(status.extent.name()) {
-            h1 { (title(status)) " " span.live { "live" } }
-            p.about { (when(status)) " · " (sound(status.spec)) }
+        main #recording data-status=(summary) {
+            h1 { (title(status)) " " (live(status)) }
+            p.about { @if let Some(when) = when(status) { (when) " · " } (sound(status.spec)) }
             noscript {
                 p { span.length { (clock(status.duration())) } @if status.extent.is_growing() { " so far" } }
                 audio controls preload="none" src=(audio_path(&status.name, Format::Mp3))
@@ -53,8 +53,7 @@ pub fn player(status: &Status) -> Markup {
 
 fn seek_bar() -> Markup {
     html! {
-        div #seek role="slider" tabindex="0" aria-label="Position" aria-valuemin="0" aria-valuemax="0"
-            aria-valuenow="0" {
+        div #seek role="slider" tabindex="0" aria-label="Position" {
             canvas #waveform {}
             div #region hidden {}
             div #head {}
@@ -90,8 +89,8 @@ fn clip() -> Markup {
         section #clip aria-label="Clip" hidden {
             h2 { "Clip" }
             div.fields {
-                label { "From " input #clip-from autocomplete="off" spellcheck="false"; }
-                label { "to " input #clip-to autocomplete="off" spellcheck="false"; }
+                label { "From " input #clip-from autocomplete="off"; }
+                label { "to " input #clip-to autocomplete="off"; }
                 span #clip-length {}
             }
             div.fields {
@@ -114,7 +113,7 @@ fn more() -> Markup {
         div.fields {
             form #go {
                 label for="go-to" { "Go to " }
-                input #go-to autocomplete="off" spellcheck="false" placeholder="1:02:03";
+                input #go-to autocomplete="off" placeholder="1:02:03";
                 select #go-by aria-label="Kind of time" hidden {
                     option value="start" { "from the start" }
                     option value="clock" { "o’clock" }

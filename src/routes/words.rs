@@ -15,15 +15,19 @@ pub fn title(status: &Status) -> String {
     status.sidecar.title.clone().unwrap_or_else(|| status.name.to_string())
 }
 
-/// When a recording began, or else when it was last written to.
-pub fn when(status: &Status) -> Markup {
-    html! {
-        @if let Some(started) = &status.sidecar.started {
-            "started " time datetime=(started) { (readable(started)) }
-        } @else if let Some(modified) = modified(status) {
-            "last written to " time datetime=(modified) { (readable(&modified)) }
-        }
+/// When a recording began, or else when it was last written to, unless it still is.
+pub fn when(status: &Status) -> Option<Markup> {
+    let told = |what, at: &str| html! { (what) " " time datetime=(at) { (readable(at)) } };
+    match &status.sidecar.started {
+        Some(started) => Some(told("started", started)),
+        None if status.extent.is_growing() => None,
+        None => Some(told("last written to", &modified(status)?)),
     }
+}
+
+/// The badge of one that grows.
+pub fn live(status: &Status) -> Markup {
+    html! { span.live hidden[!status.extent.is_growing()] { "live" } }
 }
 
 /// A date and time as in RFC 3339, for people: without the `T`, and without seconds.
