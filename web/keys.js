@@ -3,43 +3,47 @@
 /** Whether a key is meant for what has the focus. */
 function isTaken(event) {
   const { target, key } = event;
-  if (event.ctrlKey || event.metaKey || event.altKey) return true;
+  // Some keyboards have brackets only with these.
+  if (event.metaKey || ((event.ctrlKey || event.altKey) && !(event.altKey && /[[\]]/.test(key)))) return true;
   if (target.closest('dialog')) return true;
-  if (target.matches('input:not([type=range]), textarea')) return true;
+  if (target.matches('input:not([type=range])')) return true;
   const isArrow = key.startsWith('Arrow') || key === 'Home' || key === 'End';
   if (target.matches('select')) return key !== '?';
   if (target.matches('input[type=range]')) return isArrow;
-  return target.matches('button, a, summary') && (key === ' ' || key === 'Enter');
+  return target.matches('button, a') && (key === ' ' || key === 'Enter');
 }
 
 /** Calls `actions` by names. */
 export function listenToKeys(actions) {
   const keys = {
-    ' ': () => actions.toggle(),
-    k: () => actions.toggle(),
-    ArrowLeft: () => actions.step(-5),
-    ArrowRight: () => actions.step(5),
-    j: () => actions.step(-15),
-    l: () => actions.step(30),
-    ArrowUp: () => actions.louder(0.05),
-    ArrowDown: () => actions.louder(-0.05),
-    m: () => actions.mute(),
-    '<': () => actions.faster(-1),
-    '>': () => actions.faster(1),
-    '[': () => actions.clip('from'),
-    ']': () => actions.clip('to'),
-    Home: () => actions.tenth(0),
-    End: () => actions.end(),
-    Escape: () => actions.drop(),
-    '?': () => actions.help(),
+    ' ': ['toggle'],
+    k: ['toggle'],
+    ArrowLeft: ['step', -5],
+    ArrowRight: ['step', 5],
+    j: ['step', -15],
+    l: ['step', 30],
+    ArrowUp: ['louder', 0.05],
+    ArrowDown: ['louder', -0.05],
+    m: ['mute'],
+    '<': ['faster', -1],
+    '>': ['faster', 1],
+    '[': ['clip', 'from'],
+    ']': ['clip', 'to'],
+    Home: ['tenth', 0],
+    End: ['end'],
+    Escape: ['drop'],
+    '?': ['help'],
   };
+  // A slider has both.
+  const ofSlider = { ArrowUp: 'ArrowRight', ArrowDown: 'ArrowLeft', PageUp: 'l', PageDown: 'j' };
   addEventListener('keydown', (event) => {
     if (isTaken(event)) return;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const action = /^\d$/.test(key) ? () => actions.tenth(Number(key)) : keys[key];
+    const typed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const key = (event.target.id === 'seek' && ofSlider[typed]) || typed;
+    const [action, ...given] = /^\d$/.test(key) ? ['tenth', Number(key)] : (keys[key] ?? []);
     if (!action) return;
     event.preventDefault();
     // A key that is held down goes on and on, but does not play and pause and play.
-    if (!event.repeat || event.key.startsWith('Arrow')) action();
+    if (!event.repeat || event.key.startsWith('Arrow')) actions[action](...given);
   });
 }

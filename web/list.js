@@ -22,7 +22,9 @@ async function merge(more = 0) {
   const [wanted, before] = [address(), taken];
   let page = await fetchPage(wanted);
   const rows = rowsOf(page);
-  for (let next; rows.length < list.children.length + more && (next = page.getElementById('more')); ) {
+  // As many as there were, before one went elsewhere and came back, too.
+  const wish = Math.max(list.children.length, history.state?.rows ?? 0) + more;
+  for (let next; rows.length < wish && (next = page.getElementById('more')); ) {
     page = await fetchPage(next.getAttribute('href'));
     rows.push(...rowsOf(page));
   }
@@ -32,11 +34,14 @@ async function merge(more = 0) {
   let place = list.firstElementChild;
   for (const row of rows) {
     const old = rowOf(row.dataset.name);
-    told.delete(row.dataset.name);
-    if (old) old.dataset.state = row.dataset.state ?? '';
-    // What somebody is about to follow stays.
-    if (old?.contains(document.activeElement)) old.querySelector('p').replaceWith(row.querySelector('p'));
-    else old?.replaceChildren(...row.childNodes);
+    const [link, anew] = [old, row].map((row) => row?.querySelector('a'));
+    if (anew && link === document.activeElement) {
+      // What somebody is about to follow stays where it is.
+      link.textContent = anew.textContent;
+      anew.remove();
+      while (link.nextSibling) link.nextSibling.remove();
+      old.append(...row.childNodes);
+    } else old?.replaceChildren(...row.childNodes);
     if (old && old === place) place = place.nextElementSibling;
     else list.insertBefore(old ?? row, place);
   }
@@ -47,7 +52,7 @@ async function merge(more = 0) {
     old?.parentElement.remove();
     if (link) list.after(link.parentElement);
   }
-  history.replaceState(null, '', wanted);
+  history.replaceState({ rows: list.children.length }, '', wanted);
   if (taken !== before) mergeSoon(); // the page may be older than that
 }
 
@@ -59,6 +64,7 @@ async function showMore() {
 
 function tellOfTrouble() {
   count.textContent = 'The server cannot be reached. The list goes on as soon as it can.';
+  setTimeout(mergeSoon, 3000);
 }
 
 let turn = Promise.resolve();
@@ -75,43 +81,26 @@ function mergeSoon() {
   soon = setTimeout(() => inTurn(() => merge()), 250);
 }
 
-// Names that were told of and are not in the list, with their titles: of another page, or not what is searched for.
+// What was told last of each name, but for its length: also of those of other pages, or that are not searched for.
 const told = new Map();
-let taken = 0; // how often there was news
-
-/** Fetches what is shown if that may have it now. */
-function mergeFor(name, title) {
-  if (told.get(name) !== title) mergeSoon();
-  told.set(name, title);
-}
-
-/** Takes a row that is not there, or is of the other kind. */
-function takeAnew(name, title) {
-  if (rowOf(name)) told.delete(name);
-  rowOf(name)?.remove();
-  mergeFor(name, title);
-}
+let taken = 0; // how often there was news of that
 
 function take({ recordings = [], unusable = [], gone = [] }) {
-  taken += 1;
-  for (const { name, title, started, state, duration } of recordings) {
-    const row = rowOf(name);
-    const length = row?.querySelector('.length');
-    if (!length) {
-      takeAnew(name, title ?? name);
-      continue;
-    }
-    row.dataset.state = state;
-    length.textContent = clock(duration);
-    row.querySelector('a').textContent = title ?? name;
-    if (started && row.querySelector('time')?.dateTime !== started) mergeSoon();
+  let isNews = gone.length > 0;
+  for (const { name, title, started, state, error, duration } of [...recordings, ...unusable]) {
+    const now = [title, started, state, error].join();
+    if (told.get(name) !== now) isNews = true;
+    told.set(name, now);
+    const length = rowOf(name)?.querySelector('.length');
+    if (length && !error) length.textContent = clock(duration);
   }
-  for (const { name, error } of unusable) takeAnew(name, error);
   for (const name of gone) {
     rowOf(name)?.remove();
     told.delete(name);
   }
-  if (gone.length) mergeSoon();
+  if (!isNews) return;
+  taken += 1;
+  mergeSoon();
 }
 
 /** Listens while the page is seen. Whatever it missed meanwhile it fetches. */

@@ -9,9 +9,10 @@ import { clock, notATime, parseFragment, parseTime, parseWallClock, shortTime, s
 import { SeekBar } from './wave.js';
 
 const element = (id) => document.getElementById(id);
+const on = (id, type, action) => element(id).addEventListener(type, action);
 const root = element('recording');
 const controls = {};
-for (const id of ['play', 'back', 'forward', 'live', 'speed', 'mute', 'volume', 'format', 'message']) controls[id] = element(id);
+for (const id of ['play', 'live', 'speed', 'mute', 'volume', 'format', 'message']) controls[id] = element(id);
 
 /** Does what browsers may refuse, and can do without. */
 function attempt(action) {
@@ -30,12 +31,15 @@ const kept = {
 
 const status = new Status(JSON.parse(root.dataset.status), () => sound.wanted);
 const formats = playable();
-const sound = new Sound(element('sound'), status, formats.includes(kept.get('format')) ? kept.get('format') : formats[0]);
-const clip = new Clip(status, (fragment) => copyLink(fragment, 'The link to the clip is copied.'), say);
+const sound = new Sound(element('sound'), status, formats.find((format) => format === kept.get('format')) ?? formats[0]);
+const clip = new Clip(status, copyLink, say);
 const bar = new SeekBar(element('seek'), status);
 const positionKey = `position ${status.value.name}`;
-// Before a kept position: one listened at the live edge.
-const LIVE = 'live ';
+
+/** The lock screen, headphones' buttons and the like. Some browsers have none of it, or a part. */
+const session = navigator.mediaSession ?? {};
+
+const step = (seconds) => sound.seek(sound.position + seconds);
 
 function say(text) {
   if (controls.message.textContent !== text) controls.message.textContent = text;
@@ -44,7 +48,7 @@ function say(text) {
 function show() {
   const { position } = sound;
   const { isGrowing, edge, value } = status;
-  root.dataset.state = value.state;
+  root.querySelector('.live').hidden = !isGrowing;
   element('position').textContent = clock(position);
   element('wall').textContent = value.started ? wallClock(value.started, position) : '';
   element('length').textContent = `${clock(edge)}${isGrowing ? ' so far' : ''}`;
@@ -69,7 +73,9 @@ async function describe() {
   described = now;
   element('go-by').hidden = !started;
   if (!started) element('go-by').value = 'start';
-  if (navigator.mediaSession) navigator.mediaSession.metadata = new MediaMetadata({ title: title ?? status.value.name });
+  attempt(() => {
+    session.metadata = new MediaMetadata({ title: title ?? status.value.name });
+  });
   if (isFirst) return; // the page came with it
   const page = await fetchPage(location.pathname);
   document.title = page.title;
@@ -77,33 +83,27 @@ async function describe() {
   showLocally(root);
 }
 
-/** The lock screen, headphones' buttons and the like. */
 function showToSystem(position, duration) {
-  const session = navigator.mediaSession;
-  if (!session) return;
   session.playbackState = sound.wanted ? 'playing' : 'paused';
-  // Some browsers have just the rest of it.
   attempt(() => session.setPositionState({ duration, position: Math.min(position, duration), playbackRate: sound.rate }));
 }
 
 function offerToSystem() {
-  const session = navigator.mediaSession;
-  if (!session) return;
   const actions = {
     play: () => sound.play(),
     pause: () => sound.pause(),
-    seekbackward: ({ seekOffset }) => sound.seek(sound.position - (seekOffset ?? 15)),
-    seekforward: ({ seekOffset }) => sound.seek(sound.position + (seekOffset ?? 30)),
+    seekbackward: ({ seekOffset }) => step(-(seekOffset ?? 15)),
+    seekforward: ({ seekOffset }) => step(seekOffset ?? 30),
     seekto: ({ seekTime }) => sound.seek(seekTime),
   };
   for (const name of Object.keys(actions)) attempt(() => session.setActionHandler(name, actions[name]));
 }
 
-async function copyLink(fragment, done) {
+async function copyLink(fragment) {
   const link = new URL(fragment, location.href).href;
   try {
     await navigator.clipboard.writeText(link);
-    say(done);
+    say('The link is copied.');
   } catch {
     // Only pages with encryption may write to the clipboard. The address bar, if there is one, all can copy from.
     if (self !== top) return say(link);
@@ -129,14 +129,12 @@ function takeTime(event) {
     return;
   }
   const end = byClock ? wallClock(status.value.started, status.edge) : clock(status.edge);
-  say(position === null && !byClock
-    ? notATime(field.value)
-    : notIn(field.value, end));
+  say(position === null && !byClock ? notATime(field.value) : notIn(field.value, end));
 }
 
 /** What the address says, or else where one was the last time; a page that is loaded anew goes on where it was. */
 function begin() {
-  const isKept = history.state?.isKept && kept.get(positionKey) !== null;
+  const isKept = history.state?.isKept && keptPosition();
   const wanted = fragment();
   goTo(isKept ? null : wanted);
   if (isKept && wanted?.to) choose(wanted);
@@ -147,21 +145,32 @@ function begin() {
 function fragment() {
   const wanted = parseFragment(location.hash);
   if (!wanted && location.hash.startsWith('#t=')) say(notATime(location.hash.slice(3)));
-  if (wanted?.from > status.edge + 1) say(notIn(clock(wanted.from), clock(status.edge)));
+  if (wanted?.from > status.edge + 1) {
+    say(notIn(clock(wanted.from), clock(status.edge)));
+    if (sound.wanted) return null;
+  }
   return wanted;
 }
 
 function goTo(wanted) {
-  const last = kept.get(positionKey) ?? '0';
-  if (wanted?.live || (!wanted && status.isGrowing && last.startsWith(LIVE))) sound.seek(status.edge);
-  else sound.seek(wanted ? wanted.from : Number(last.replace(LIVE, '')) || 0);
-  if (wanted?.to && wanted.from <= status.edge) choose(wanted);
+  const { live, from, to } = wanted ?? keptPosition() ?? { from: 0 };
+  sound.seek(live && status.isGrowing ? status.edge : (from ?? status.edge));
+  if (to && from <= status.edge) choose(wanted);
 }
 
 function keepPosition() {
   // Where one has not been is not where one was.
   if (sound.loop || !sound.isUsed) return;
-  kept.set(positionKey, (sound.atEdge ? LIVE : '') + shortTime(sound.position));
+  const { started } = status.value;
+  kept.set(positionKey, JSON.stringify({ live: sound.atEdge, from: sound.position, started }));
+}
+
+/** Where one was the last time, unless that was in another recording that had the name. */
+function keptPosition() {
+  const last = attempt(() => JSON.parse(kept.get(positionKey)));
+  const { started } = status.value;
+  const isAnothers = last?.from > status.edge + 1 || (started && last?.started && last.started !== started);
+  return isAnothers ? null : last;
 }
 
 function setVolume(volume) {
@@ -184,27 +193,24 @@ function setSpeed(place) {
 }
 
 function connectControls() {
-  controls.play.addEventListener('click', () => sound.toggle());
-  controls.back.addEventListener('click', () => sound.seek(sound.position - 15));
-  controls.forward.addEventListener('click', () => sound.seek(sound.position + 30));
-  controls.live.addEventListener('click', () => sound.toEdge());
-  controls.speed.addEventListener('change', () => setSpeed(controls.speed.selectedIndex));
-  controls.mute.addEventListener('click', () => mute(!sound.audio.muted));
-  controls.volume.addEventListener('input', () => setVolume(controls.volume.value));
-  controls.format.addEventListener('change', () => {
+  on('play', 'click', () => sound.toggle());
+  on('back', 'click', () => step(-15));
+  on('forward', 'click', () => step(30));
+  on('live', 'click', () => sound.toEdge());
+  on('speed', 'change', () => setSpeed(controls.speed.selectedIndex));
+  on('mute', 'click', () => mute(!sound.audio.muted));
+  on('volume', 'input', () => setVolume(controls.volume.value));
+  on('format', 'change', () => {
     kept.set('format', controls.format.value);
     say('');
     sound.setFormat(controls.format.value);
   });
-  element('go').addEventListener('submit', takeTime);
-  element('moment').addEventListener('click', () => {
-    copyLink(`#t=${clock(sound.position)}`, 'The link to this moment is copied.');
-  });
-  element('clip-here').addEventListener('click', () => chooseFromHere('from'));
-  element('help').addEventListener('click', () => element('keys').showModal());
-  element('clip-loop').addEventListener('click', () => {
-    if (sound.loop && sound.wanted) sound.pause();
-    else sound.listenTo(clip.value);
+  on('go', 'submit', takeTime);
+  on('moment', 'click', () => copyLink(`#t=${clock(sound.position)}`));
+  on('clip-here', 'click', () => chooseFromHere('from'));
+  on('help', 'click', () => element('keys').showModal());
+  on('clip-loop', 'click', () => {
+    sound.loop && sound.wanted ? sound.pause() : sound.listenTo(clip.value);
   });
 }
 
@@ -215,7 +221,7 @@ function choose(times) {
 let loopSoon;
 
 function loopAgain() {
-  if (sound.loop && sound.wanted && clip.value) sound.listenTo(clip.value);
+  if (sound.loop && clip.value) sound.listenTo(clip.value, sound.wanted);
 }
 
 function connectParts() {
@@ -248,9 +254,12 @@ function connectParts() {
     clearTimeout(loopSoon);
     if (sound.loop && clip.value) loopSoon = setTimeout(loopAgain, 300);
     else if (sound.loop) sound.seek(sound.position);
+    // Nor is one that was dropped there again when the page is loaded anew.
+    if (!clip.value && parseFragment(location.hash)?.to) history.replaceState(history.state, '', location.pathname);
     show();
   });
   addEventListener('hashchange', () => {
+    say('');
     const wanted = fragment();
     if (wanted) goTo(wanted);
   });
@@ -271,15 +280,15 @@ function chooseFromHere(end) {
 function connectKeys() {
   listenToKeys({
     toggle: () => sound.toggle(),
-    step: (seconds) => sound.seek(sound.position + seconds),
+    step,
     louder: (more) => setVolume(Number(controls.volume.value) + more),
     mute: () => mute(!sound.audio.muted),
     faster: (steps) => setSpeed(controls.speed.selectedIndex + steps),
     tenth: (tenth) => sound.seek((status.edge * tenth) / 10),
     end: () => (status.isGrowing ? sound.toEdge() : sound.seek(status.edge)),
-    clip: (end) => chooseFromHere(end),
+    clip: chooseFromHere,
     drop: () => clip.drop(),
-    help: () => element('keys').showModal(),
+    help: () => element('help').click(),
   });
 }
 
@@ -288,7 +297,7 @@ function offerChoices() {
   controls.format.value = sound.format ?? '';
   setVolume(kept.get('volume') ?? 1);
   const speeds = [...controls.speed.options].map(({ value }) => value);
-  setSpeed(speeds.indexOf(speeds.includes(kept.get('speed')) ? kept.get('speed') : '1'));
+  setSpeed(speeds.indexOf([kept.get('speed'), '1'].find((speed) => speeds.includes(speed))));
 }
 
 begin();

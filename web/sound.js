@@ -47,6 +47,7 @@ export class Sound extends EventTarget {
     this.pausedAt = 0;
     this.cameToEnd = false; // of a recording that may yet go on
     this.movedAt = performance.now(); // when what is heard last went on
+    this.openedAt = 0;
     this.gotAt = 0; // when the browser last got something
     this.attach();
   }
@@ -167,6 +168,7 @@ export class Sound extends EventTarget {
     } else if (this.isBuffered(position)) {
       this.audio.currentTime = position - this.base;
       this.isArriving = true;
+      if (this.wanted && this.audio.paused) this.start();
     } else {
       this.open(position);
     }
@@ -184,12 +186,13 @@ export class Sound extends EventTarget {
     return false;
   }
 
-  /** Hears a clip over and over. */
-  listenTo({ from, to }) {
+  /** Hears a clip over and over, now or when it is to play. */
+  listenTo({ from, to }, now = true) {
     this.loop = { from, to };
     this.atEdge = false;
-    this.wanted = true;
-    this.open(from, `&duration=${(to - from).toFixed(3)}`);
+    this.wanted = now;
+    if (now) this.open(from, `&duration=${(to - from).toFixed(3)}`);
+    else this.close(from);
     this.change();
   }
 
@@ -205,7 +208,7 @@ export class Sound extends EventTarget {
     this.count += 1;
     const { audio, modified } = this.status.value;
     this.audio.src = `${audio[this.format]}?pos=${start}${more}&n=${this.count}.${Date.parse(modified) / 1000}`;
-    this.movedAt = performance.now();
+    this.openedAt = this.movedAt = performance.now();
     this.lastTime = 0;
     this.isArriving = true;
     if (this.wanted) this.start();
@@ -286,13 +289,16 @@ export class Sound extends EventTarget {
   look() {
     if (this.cameToEnd && this.status.isGrowing && this.position < this.last) this.play();
     if (!this.wanted && this.isOpen && performance.now() - this.pausedAt > SHORT_PAUSE) this.close(this.position);
-    if (!this.wanted || !this.isOpen || this.loop) return;
+    if (!this.wanted || !this.isOpen) return;
     if (this.behind > FAR) this.atEdge = false;
     const { isGrowing, edge } = this.status;
     const stuck = performance.now() - this.movedAt;
     const starved = performance.now() - Math.max(this.movedAt, this.gotAt);
-    if (!isGrowing && this.position >= edge - 0.5 && stuck > 700) this.finish();
-    else if (starved > PATIENCE && this.position < edge - this.lead - 1) this.failed();
+    // All connections that a browser opens may be taken.
+    const isDry = starved > PATIENCE && (this.loop || this.position < edge - this.lead - 1);
+    if (isDry) this.failed(this.gotAt < this.openedAt && 'No sound comes. Browsers play on five pages at most.');
+    else if (this.loop) return;
+    else if (!isGrowing && this.position >= edge - 0.5 && stuck > 700) this.finish();
     // A source from when the recording grew may not give its last block.
     else if (stuck > 2000 && this.isOfGrowing && !isGrowing) this.open(this.position);
   }
@@ -317,7 +323,7 @@ export class Sound extends EventTarget {
   }
 
   /** The source broke off. Whether it is worth another try the server is asked. */
-  failed() {
+  failed(why = '') {
     if (!this.isOpen) return;
     const { position } = this;
     this.failures += 1;
@@ -325,7 +331,7 @@ export class Sound extends EventTarget {
     this.change();
     if (!this.wanted) return;
     // The first time it is most often over in a moment.
-    if (this.failures > 1 && this.failures <= MANY) this.say('The sound broke off; connecting again …');
+    if (why || (this.failures > 1 && this.failures <= MANY)) this.say(why || 'The sound broke off; connecting again …');
     setTimeout(() => this.tryAgain(), 400 * Math.min(this.failures, 10));
   }
 

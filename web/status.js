@@ -18,11 +18,18 @@ export class Status extends EventTarget {
     this.why = ''; // what is wrong, if it is
     this.isGone = false;
     this.mayBeAnother = false;
+    this.isTold = true; // whether it was since the server was last lost from sight
     this.taken = 0; // how often there was news
     this.askedAt = performance.now();
     this.toldAt = performance.now();
     this.events = new Events(`${this.path}/events`, {
-      status: ({ data }) => this.take(JSON.parse(data)),
+      status: ({ data }) => {
+        this.take(JSON.parse(data));
+        this.isTold = true;
+      },
+      open: () => {
+        this.isTold = false;
+      },
       lost: () => {
         this.mayBeAnother = true;
         this.ask();
@@ -74,15 +81,18 @@ export class Status extends EventTarget {
     } catch ({ name }) {
       if (this.taken !== taken) return;
       const isLate = name === 'TimeoutError'; // then it may be the browser that does not ask
-      this.trouble(`The server ${isLate ? 'does not answer. Browsers play on six pages at most' : 'cannot be reached'}.`);
+      this.trouble(`The server ${isLate ? 'does not answer. Browsers play on five pages at most' : 'cannot be reached'}.`);
     }
   }
 
   take(value) {
     // Another recording under the same name.
-    const { frames, pcm, started } = this.value;
+    const { frames, pcm, started, modified } = this.value;
     const isOther = value.frames < frames || JSON.stringify(value.pcm) !== JSON.stringify(pcm);
-    const isAnother = isOther || this.mayBeAnother || (this.isGone && value.started !== started);
+    // A start may be put right while one looks on.
+    const isUnseen = !this.isTold || !this.events.isOpen;
+    const isOthers = isUnseen && started && value.started && value.started !== started;
+    const isAnother = isOther || isOthers || this.mayBeAnother || (this.isGone && value.modified !== modified);
     this.mayBeAnother = false;
     this.toldAt = performance.now();
     this.taken += 1;

@@ -55,6 +55,23 @@ test('where events do not come through, pages ask', async (t) => {
   await player.waitFor((shown, length) => shown.length !== length, {}, length);
 });
 
+test('a list that could not be had once is had later', async (t) => {
+  const page = await chromiumPage(t);
+  await page.goto(stage.server.url('/'));
+  let refused = false;
+  await page.driven.route('**/?q=*', (route) => {
+    if (refused) return route.continue();
+    refused = true;
+    return route.fulfill({ status: 503, body: '' });
+  });
+  await page.evaluate(() => {
+    document.querySelector('#search input').value = 'none';
+    document.querySelector('#search input').dispatchEvent(new Event('input'));
+  });
+  await page.waitFor(() => document.getElementById('count').textContent.startsWith('The server cannot be reached.'));
+  await page.waitFor(() => document.getElementById('count').textContent.startsWith('Nothing has “none”'));
+});
+
 test('the server was away before one played', async (t) => {
   const server = await serve();
   t.after(() => server.stop());

@@ -10,6 +10,7 @@ import { until } from './support/process.js';
 import { openPlayer } from './support/player.js';
 import { finished, record } from './support/recorder.js';
 import { startRelay } from './support/relay.js';
+import { serve } from './support/server.js';
 import { inBrowsers, setStage } from './support/stage.js';
 
 const stage = setStage({ server: { growthTimeout: 3 }, live: { headStart: 60, title: 'The live one' }, done: 45 });
@@ -25,6 +26,7 @@ inBrowsers(stage, { concurrency: 1, reducedMotion: true }, (kind) => {
 
   test('the list follows the folder', async (t) => followsTheFolder(await newPage(t), kind));
   test('the list is searched and goes on', async (t) => searches(await newPage(t)));
+  test('the list, searched, while titles change', async (t) => findsWhatIsTitled(await newPage(t), kind));
   test('keys', async (t) => takesKeys(await open(t, 'done')));
   test('a place and choices are remembered', async (t) => remembers(await open(t, 'done')));
   test('links to a moment, a clip, the edge', async (t) => followsLinks(await open(t, 'live')));
@@ -37,6 +39,7 @@ inBrowsers(stage, { concurrency: 1, reducedMotion: true }, (kind) => {
   test('a recorder that had only paused', async (t) => goesOn(t, kind, open));
   test('a recording that is removed', async (t) => tellsOfALoss(t, kind, open));
   test('a recording that is described anew', async (t) => tellsTheTitle(t, kind, open));
+  test('another recording, while the server was away', async (t) => isNotTakenForAnother(t, await newPage(t)));
   test('a recording that is cut short', async (t) => beginsAnew(t, kind, open));
   test('one listened at the edge until the end', async (t) => endsAtTheEdge(t, kind, open));
   test('a clip’s times that are none', async (t) => saysWhatIsWrong(await open(t, 'done', { hash: '#t=10,20' })));
@@ -86,6 +89,10 @@ async function searches(page) {
   await until('the first page is there', async () => (await count()) === 100);
   await page.click('#more');
   await until('there are more', async () => (await count()) > 130);
+  // Back from one of them there are as many.
+  await page.goto(await page.evaluate(() => document.querySelector('#recordings > li:nth-child(120) a').href));
+  await page.goBack();
+  await until('there are more again', async () => (await count()) > 130);
   await page.click('#search input');
   for (const letter of 'part 77') await page.press(letter);
   await page.waitFor(() => document.querySelectorAll('#recordings > li').length === 1);
@@ -93,6 +100,35 @@ async function searches(page) {
   assert.match(await page.evaluate(() => document.getElementById('count').textContent), /^1 /);
   await page.waitFor(() => location.search === '?q=part%2077');
   await rm(join(stage.server.root, 'many'), { recursive: true });
+}
+
+async function findsWhatIsTitled(page, kind) {
+  const name = `talk-${kind}`;
+  await finished(stage.server, name, 1);
+  const title = (text) => writeFile(join(stage.server.root, `${name}.toml`), `title = "${text}"\nended = true\n`);
+  await title('Alphabet');
+  await page.goto(stage.server.url('/?q=alpha'));
+  const seen = () => page.evaluate(rows);
+  const counted = () => page.evaluate(() => document.getElementById('count').textContent);
+  assert.match((await seen()).join(), /^Alphabet /);
+  // The page looks once more when it begins to be told what changes.
+  await page.waitFor(() => performance.getEntriesByType('resource').some(({ name }) => name.includes('q=alpha')));
+  await title('Betabet');
+  await until('it is found no longer', async () => (await seen()).length === 0);
+  assert.match(await counted(), /^Nothing has “alpha”/);
+  await title('Ålpha');
+  await until('it is found again', async () => (await seen()).join().startsWith('Ålpha '));
+  assert.equal(await counted(), '1 recording');
+  // The link that somebody is about to follow stays, whatever it says.
+  await page.evaluate(() => {
+    window.link = document.querySelector('#recordings a');
+    window.link.focus();
+  });
+  await title('Alpha and omega');
+  await page.waitFor(() => window.link.textContent === 'Alpha and omega');
+  assert.equal(await page.evaluate(() => window.link === document.activeElement), true);
+  assert.match((await seen()).join(), /^Alpha and omega 0:00:01 · last written to /);
+  await rm(join(stage.server.root, `${name}.pcm`));
 }
 
 async function takesKeys(player) {
@@ -117,6 +153,25 @@ async function takesKeys(player) {
   const volume = () => page.evaluate(() => document.getElementById('sound').volume);
   await page.press('ArrowDown');
   assert.equal(await volume(), 0.95);
+  // Those of a slider, where it has the focus.
+  await page.press('2');
+  await page.evaluate(() => document.getElementById('seek').focus());
+  await after('ArrowUp ArrowUp', 19);
+  await after('ArrowDown', 14);
+  await after('PageUp', 44);
+  assert.equal(await volume(), 0.95);
+  await page.evaluate(() => document.activeElement.blur());
+  // As it is typed on a German Mac.
+  const clip = () => page.evaluate(() => !document.getElementById('clip').hidden);
+  await page.evaluate(() => {
+    const key = (modifiers) => document.body.dispatchEvent(new KeyboardEvent('keydown', { key: ']', bubbles: true, ...modifiers }));
+    key({ metaKey: true });
+    key({ ctrlKey: true });
+    window.wasChosen = !document.getElementById('clip').hidden;
+    key({ altKey: true });
+  });
+  assert.deepEqual([await page.evaluate(() => window.wasChosen), await clip()], [false, true]);
+  await page.press('Escape');
   await page.press('m');
   assert.equal(await page.evaluate(() => document.getElementById('sound').muted), true);
   await page.press('?');
@@ -160,6 +215,8 @@ async function followsLinks(player) {
   await player.waitFor(({ behind }) => /^0:00:0[0-9] behind live$/.test(behind));
   await goTo('t=nonsense');
   await player.waitFor(({ message }) => message.includes('“nonsense” is not a time'));
+  await goTo('t=0:33');
+  await player.waitFor(({ message, position }) => message === '' && position === '0:00:33');
   await goTo('t=2:00:00,2:00:10');
   await player.waitFor(({ message }) => message.includes('“2:00:00” is not in the recording'));
   // The link that is copied leads back.
@@ -201,6 +258,18 @@ async function loops(player) {
   await page.press('Escape');
   await player.waitFor(({ isHeard, time }) => isHeard && time > 13.5);
   assert.equal(await page.evaluate(() => document.getElementById('clip').hidden), true);
+  assert.equal(await page.evaluate(() => location.hash), '', 'nor is it there when the page is loaded anew');
+  // One that pauses is of the clip that is chosen meanwhile.
+  await page.drag('#seek', 0.1, 0.2);
+  await page.click('#clip-loop');
+  await player.waitFor(({ isHeard, base }) => isHeard && base > 4 && base < 5);
+  await player.play();
+  await player.waitFor(({ isPlaying }) => !isPlaying);
+  await player.enter('#clip-to', '0:22');
+  await player.enter('#clip-from', '0:20');
+  await player.waitFor(({ position }) => position === '0:00:20');
+  await player.play();
+  await player.waitFor(({ isHeard, source }) => isHeard && source.includes('pos=20.000&duration=2.000'));
 }
 
 async function playsFaster(player) {
@@ -284,6 +353,11 @@ async function pausesAtTheEdge(player) {
   await player.waitFor(({ isLive, isHeard }) => isLive && isHeard);
   await player.play();
   await player.waitFor(({ isPlaying }) => !isPlaying);
+  await player.push('live');
+  assert.equal(await page.evaluate(() => document.getElementById('sound').paused), false);
+  await player.waitFor(({ isLive, isHeard }) => isLive && isHeard);
+  await player.play();
+  await player.waitFor(({ isPlaying }) => !isPlaying);
   await new Promise((resolve) => setTimeout(resolve, 17_000));
   assert.equal((await player.shown()).source, null, 'it lets go of its connection');
   await player.play();
@@ -333,6 +407,34 @@ async function tellsTheTitle(t, kind, open) {
   assert.equal(await page.evaluate(() => navigator.mediaSession.metadata.title), 'The evening <b>show</b>');
   assert.equal(await page.evaluate(() => document.querySelectorAll('h1, .about').length), 2);
   assert.deepEqual(page.errors, []);
+}
+
+/** One that has the name of another, and is longer. */
+async function isNotTakenForAnother(t, page) {
+  const server = await serve();
+  t.after(() => server.stop());
+  await finished(server, 'place', 20);
+  const player = await openPlayer(page, server, 'place');
+  await page.press('5');
+  await player.waitFor(({ position }) => position === '0:00:10');
+  await openPlayer(page, server, 'place');
+  assert.equal((await player.shown()).position, '0:00:10');
+  await until('the waveform is drawn', async () => (await page.evaluate(drawnColumns)) > 0.6);
+  const fetched = () => page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => /dat.*start=0\.0/.test(name)).length);
+  assert.equal(await fetched(), 1);
+  await server.kill();
+  await finished(server, 'place', 40);
+  await server.start();
+  await player.waitFor(({ message, length }) => message.startsWith('Another recording') && length === '0:00:40');
+  assert.equal((await player.shown()).position, '0:00:00');
+  await until('its waveform is fetched', async () => (await fetched()) === 2);
+  // Nor is that the place where one was in this one.
+  await page.press('5');
+  await player.waitFor(({ position }) => position === '0:00:20');
+  await page.goto(server.url('/healthz'));
+  await finished(server, 'place', 60);
+  await openPlayer(page, server, 'place');
+  assert.equal((await player.shown()).position, '0:00:00');
 }
 
 async function beginsAnew(t, kind, open) {

@@ -106,6 +106,10 @@ class Page {
     await this.driven.goto(url, { waitUntil: 'domcontentloaded' });
   }
 
+  async goBack() {
+    await this.driven.goBack({ waitUntil: 'domcontentloaded' });
+  }
+
   /** Calls `fn` (or its text) in the page, with arguments that JSON can carry; waits if it gives a promise. */
   evaluate(fn, ...args) {
     return this.driven.evaluate(`(${fn})(...${JSON.stringify(args)})`);

@@ -82,7 +82,7 @@ function shown() {
     message: text('message'),
     isPlaying: document.getElementById('play').dataset.playing === 'true',
     isLive: document.getElementById('live').getAttribute('aria-pressed') === 'true',
-    state: document.getElementById('recording').dataset.state,
+    state: document.querySelector('.live').hidden ? 'finished' : 'growing',
     isHeard: source !== null && !audio.paused && audio.readyState > 2,
     source,
     base,
