@@ -2,12 +2,13 @@
 //! and every further one.
 //!
 //! Ratios are of the same run. The file is sparse unless `WAVEFORM_BENCH_DIR` names a folder to write real noise to,
-//! which takes 7.6 GB there.
+//! which takes 7.6 GB there; then it is also read from the disk, with nothing of it in the page cache.
 
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tailcast::Server;
@@ -38,6 +39,40 @@ fn main() {
         times.sort();
         println!("known, {each} frames a pixel: {:.1?} (median), {:.1?} (worst)", times[4], times[8]);
     }
+    drop(runtime);
+    if is_real() {
+        from_disk(&root, &path);
+    }
+}
+
+/// Whether the recording is to be on a disk.
+fn is_real() -> bool {
+    std::env::var_os("WAVEFORM_BENCH_DIR").is_some()
+}
+
+fn from_disk(root: &Path, path: &Path) {
+    for _ in 0..3 {
+        forget(path);
+        let read = timed(|| plain_read(path));
+        forget(path);
+        let (runtime, address) = serve(root);
+        let look = timed(|| drop(get(&runtime, address, FRAMES / 2000)));
+        let ratio = read.as_secs_f64() / look.as_secs_f64();
+        println!("from disk: plain read {read:.2?}, first look {look:.2?}: {ratio:.2} of its speed");
+        forget(path);
+        for each in [1 << 20, FRAMES / 2000] {
+            let time = timed(|| drop(get(&runtime, address, each)));
+            println!("known, the recording itself still on disk, {each} frames a pixel: {time:.1?}");
+        }
+    }
+}
+
+/// Has the system let go of what it keeps of a file.
+fn forget(path: &Path) {
+    File::open(path).unwrap().sync_all().unwrap();
+    let input = format!("if={}", path.display());
+    let done = Command::new("dd").args([&input, "iflag=nocache", "count=0", "status=none"]).status().unwrap();
+    assert!(done.success(), "GNU dd is needed");
 }
 
 /// Ten seconds of s16le stereo, again and again, in pieces of a block.
@@ -88,7 +123,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
 fn write_recording(root: &Path) {
     std::fs::write(root.join("show.toml"), "pcm = 's16le:48000:2'\nended = true\n").unwrap();
     let mut file = File::create(root.join("show.pcm")).unwrap();
-    if std::env::var_os("WAVEFORM_BENCH_DIR").is_some() {
+    if is_real() {
         let piece: Vec<u8> =
             (0..32_000_003u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let mut left = BYTES as usize;

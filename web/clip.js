@@ -59,7 +59,7 @@ export class Clip extends EventTarget {
         field.setAttribute('aria-invalid', 'false');
       }
       const length = value.to - value.from;
-      element('clip-length').textContent = `${shortTime(length)} s`;
+      element('clip-length').textContent = clock(length, 3);
       for (const link of document.querySelectorAll('#clip [data-format]')) {
         const path = this.status.value.audio[link.dataset.format];
         link.href = `${path}?pos=${shortTime(value.from)}&duration=${shortTime(length)}`;
