@@ -90,7 +90,7 @@ export class Status extends EventTarget {
     const { frames, pcm, started, modified } = this.value;
     const isOther = value.frames < frames || JSON.stringify(value.pcm) !== JSON.stringify(pcm);
     // A start may be put right while one looks on.
-    const isUnseen = !this.isTold || !this.events.isOpen;
+    const isUnseen = !this.isTold || this.inTrouble || this.isGone;
     const isOthers = isUnseen && started && value.started && value.started !== started;
     const isAnother = isOther || isOthers || this.mayBeAnother || (this.isGone && value.modified !== modified);
     this.mayBeAnother = false;

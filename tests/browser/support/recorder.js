@@ -112,7 +112,7 @@ class Recorder {
     await writeSidecar(this.#server, this.#name, { title });
   }
 
-  /** Stops and says so in the sidecar. Gives the length in seconds. */
+  /** Stops and says so in the sidecar, which puts its start right as well. Gives the length in seconds. */
   async end() {
     await this.stop();
     await writeSidecar(this.#server, this.#name, { title: this.#title, ended: true });
