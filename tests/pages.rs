@@ -22,7 +22,8 @@ fn is_html(reply: &Reply, status: u16) {
     assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
     // With `no-store` no browser would have it at once when one comes back.
-    assert_eq!(reply.header("cache-control"), Some("no-cache"));
+    assert_eq!(reply.header("cache-control"), Some(if status == 200 { "no-cache" } else { "no-store" }));
+    assert_eq!(reply.header("retry-after"), (status == 503).then_some("1"));
     let policy = reply.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
     assert!(!policy.contains("unsafe") && !policy.contains('*') || policy.ends_with("frame-ancestors *"));
@@ -102,10 +103,12 @@ async fn a_page_that_cannot_be_had_says_why_in_words() {
     let root = Root::new();
     root.write("broken.pcm", [0; 4]);
     root.write("broken.toml", "pcm = 's17le:44100:2'");
+    root.write("early.wav", "RIFF");
     let server = Running::start(&root).await;
     for (path, status, said) in [
         ("/play/none", 404, "`none`"),
         ("/play/broken", 500, "s17le"),
+        ("/play/early", 503, "header"),
         ("/play/..%2Fsecret", 404, "cannot be the name"),
         ("/?limit=0", 400, "`0`"),
         ("/?after=x", 400, "`x`"),

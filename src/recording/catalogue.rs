@@ -207,12 +207,13 @@ impl Folder {
             Err(error) => return Err(broken(error.to_string())),
         };
         let mut text = String::new();
-        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        // By what nobody can set: it may have come with the time of another machine's clock.
+        let changed = file.metadata().map(|metadata| changed(&metadata));
         file.take(SIDECAR_MOST + 1).read_to_string(&mut text).map_err(|error| broken(error.to_string()))?;
         if text.len() as u64 > SIDECAR_MOST {
             return Err(broken(format!("it is longer than {SIDECAR_MOST} bytes")));
         }
-        let age = modified.ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
+        let age = changed.ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
         if text.is_empty() && age < REWRITE {
             return Ok(None);
         }
@@ -308,13 +309,19 @@ impl Recording {
     }
 }
 
+/// When a file's content or metadata last changed.
+fn changed(metadata: &std::fs::Metadata) -> SystemTime {
+    use std::os::unix::fs::MetadataExt;
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(metadata.ctime()).unwrap_or_default())
+}
+
 fn base_name(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
 /// Whether an error means that there is nothing there, as far as anyone outside may know: a link that leads
 /// out of the folder is nothing too.
-fn is_absent(error: &io::Error) -> bool {
+pub(super) fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, PermissionDenied};
     // cap-std says "permission denied" of paths that lead out; a file that is there but may not be read
     // has a metadata all the same, and fails when it is opened.
@@ -324,6 +331,6 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Whether an error means that there is no file of that name, or cannot be one since it would be too long.
-fn is_not_there(error: &io::Error) -> bool {
+pub(super) fn is_not_there(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename)
 }

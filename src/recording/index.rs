@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 use parking_lot::Mutex;
 
-use super::catalogue::{ENDINGS, Folder};
+use super::catalogue::{ENDINGS, Folder, is_absent, is_not_there};
 use super::file::{State, Status};
 use super::{RecordingError, RecordingName};
 
@@ -48,7 +48,7 @@ impl Entry {
     fn tells_the_same(&self, other: &Self) -> bool {
         match (&self.told, &other.told) {
             (Ok(a), Ok(b)) => {
-                let of_file = |entry: &Self| entry.stamps.file.map(|file| file.inode);
+                let of_file = |entry: &Self| entry.stamps.file.map(|file| file.identity);
                 let same_file = of_file(self) == of_file(other) && a.modified == b.modified;
                 same_file && a.extent.is_same(&b.extent) && a.sidecar == b.sidecar && a.spec == b.spec
             }
@@ -117,7 +117,8 @@ impl Still {
         let was = before.and_then(|(entry, looked)| Some((entry.stamps.file?, entry.still, looked)));
         let long = match was {
             Some((was, still, _)) if was.is_same(file) => return still,
-            Some((was, _, looked)) if was.is_less_of(file) => file.age().min(at - looked),
+            // Whatever has changed has not stood still for longer than nobody looked.
+            Some((was, _, looked)) if was.identity == file.identity => file.age().min(at - looked),
             _ => file.age(),
         };
         Self { at, long }
@@ -191,11 +192,16 @@ fn entry(
     let before = before.map(|(entry, _)| entry);
     let is_same =
         |before: &&Entry| before.stamps.file.zip(stamps.file).is_some_and(|(was, now)| was.is_part_of(&now));
-    let known = before.filter(is_same).and_then(|before| before.began_by_file);
+    let earlier = before.filter(is_same);
+    let known = earlier.and_then(|before| before.began_by_file);
     let status = told.as_ref().ok();
-    let began_by_file =
-        known.or_else(|| Some(millis_since_1970(status?.modified?).saturating_sub(status?.milliseconds())));
-    let began = status.and_then(|status| status.sidecar.began()).or(began_by_file);
+    let by_file = || Some(millis_since_1970(status?.modified?).saturating_sub(status?.milliseconds()));
+    let began_by_file = known.or_else(by_file);
+    let began = match status {
+        Some(status) => status.sidecar.began().or(began_by_file),
+        // Where it was, as long as nothing is known.
+        None => earlier.map(|before| before.began),
+    };
     let began = began.or(stamps.file.map(|file| file.modified)).unwrap_or_default();
     let mut entry = Entry { name, told, began, began_by_file, stamps, still, since: looked };
     if let Some(before) = before.filter(|before| before.tells_the_same(&entry)) {
@@ -231,7 +237,8 @@ impl Stamps {
 /// What tells a file from another, and from itself before a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
-    inode: (u64, u64),
+    /// Device and inode, and when it was made, if the file system tells that: inodes are used again.
+    identity: (u64, u64, Option<i64>),
     bytes: u64,
     /// Of the last change of its content or metadata, which nothing sets but the system: seconds and nanoseconds.
     changed: (i64, i64),
@@ -241,8 +248,9 @@ struct Stamp {
 
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
+        let made = metadata.created().ok().map(|at| millis_since_1970(at.into_std()));
         Self {
-            inode: (metadata.dev(), metadata.ino()),
+            identity: (metadata.dev(), metadata.ino(), made),
             bytes: metadata.len(),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
             modified: metadata.modified().map_or(0, |at| millis_since_1970(at.into_std())),
@@ -251,16 +259,12 @@ impl Stamp {
 
     /// Whether the file has not been written to since.
     fn is_same(&self, now: &Self) -> bool {
-        (self.inode, self.bytes, self.modified) == (now.inode, now.bytes, now.modified)
+        (self.identity, self.bytes, self.modified) == (now.identity, now.bytes, now.modified)
     }
 
     /// Whether the file has only grown since, if anything.
     fn is_part_of(&self, now: &Self) -> bool {
-        self.inode == now.inode && self.bytes <= now.bytes
-    }
-
-    fn is_less_of(&self, now: &Self) -> bool {
-        self.is_part_of(now) && self.bytes < now.bytes
+        self.identity == now.identity && self.bytes <= now.bytes
     }
 
     /// Since when it has not been written to, by its own time: no time at all if that lies ahead.
@@ -325,8 +329,10 @@ impl<'a> Walk<'a> {
         }
         let stamp = match metadata() {
             Ok(metadata) if metadata.is_file() => Some(Stamp::of(&metadata)),
-            Ok(_) => return,
-            Err(_) => None,
+            Ok(_) if rank.is_some() => return,
+            Err(error) if rank.is_some() && is_absent(&error) => return,
+            Err(error) if is_not_there(&error) => return,
+            _ => None,
         };
         match rank {
             Some(rank) => self.take_file(&name, (rank, stamp)),

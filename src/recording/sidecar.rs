@@ -10,7 +10,7 @@ use tailcast_codecs::PcmSpec;
 pub struct Sidecar {
     /// The format of a raw recording.
     pub pcm: Option<PcmSpec>,
-    /// A title for people; one that shows nothing is none.
+    /// A title for people; a blank one is none.
     pub title: Option<String>,
     /// When frame 0 was recorded, as RFC 3339 has it, with the offset that it was written with.
     pub started: Option<String>,
@@ -75,10 +75,13 @@ fn timestamp(started: Started) -> Result<String, String> {
 /// A moment that may be written in one of the other ways of ISO 8601, too.
 fn rfc3339(text: &str) -> Result<String, jiff::Error> {
     let at: jiff::Timestamp = text.parse()?;
-    Ok(match Pieces::parse(text)?.offset() {
-        Some(PiecesOffset::Numeric(offset)) => at.display_with_offset(offset.offset()).to_string(),
-        _ => at.to_string(),
-    })
+    let offset = match Pieces::parse(text)?.offset() {
+        Some(PiecesOffset::Numeric(offset)) => Some(offset.offset()),
+        _ => None,
+    };
+    // RFC 3339 has no seconds in an offset.
+    let offset = offset.filter(|offset| offset.seconds() % 60 == 0);
+    Ok(offset.map_or_else(|| at.to_string(), |offset| at.display_with_offset(offset).to_string()))
 }
 
 #[cfg(test)]
@@ -105,6 +108,7 @@ mod tests {
             ("20261123T200000Z", "2026-11-23T20:00:00Z"),
             ("2026-11-23 20-05", "2026-11-23T20:00:00-05:00"),
             ("2026-11-23T20:00:00,5Z", "2026-11-23T20:00:00.5Z"),
+            ("2026-11-23T20:00:00+01:00:30", "2026-11-23T18:59:30Z"),
             ("+002026-11-23T20:00:00Z", "2026-11-23T20:00:00Z"),
             ("2026-11-23T20:00:00+01:00[Europe/Berlin]", "2026-11-23T20:00:00+01:00"),
         ] {

@@ -121,7 +121,8 @@ impl Selection {
 /// letter. What is typed finds the same whether or not another letter follows.
 fn folded(text: &str) -> String {
     let letters = text.nfkd().filter(|letter| canonical_combining_class(*letter) == 0);
-    letters.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    // Lower first, for the one capital that is its own upper case (ẞ).
+    letters.flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// The last entry of a page, which says where the next one begins even when the entry has gone since.

@@ -82,6 +82,10 @@ fn refusal(problem: Problem) -> Response {
     };
     let mut response = document(title, "list.js", &content);
     *response.status_mut() = status;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     // For the log.
     response.extensions_mut().insert(problem);
     response
