@@ -32,6 +32,7 @@ async function merge(more = 0) {
   const names = new Set(rows.map((row) => row.dataset.name));
   for (const old of [...list.children]) if (!names.has(old.dataset.name)) old.remove();
   let place = list.firstElementChild;
+  const focused = list.querySelector(':focus');
   for (const row of rows) {
     const old = rowOf(row.dataset.name);
     const [link, anew] = [old, row].map((row) => row?.querySelector('a'));
@@ -45,6 +46,7 @@ async function merge(more = 0) {
     if (old && old === place) place = place.nextElementSibling;
     else list.insertBefore(old ?? row, place);
   }
+  focused?.focus({ preventScroll: true }); // it may have moved
   showLocally(list);
   count.textContent = page.getElementById('count').textContent;
   const [link, old] = [page, document].map((page) => page.getElementById('more'));
@@ -63,7 +65,7 @@ async function showMore() {
 }
 
 function tellOfTrouble() {
-  count.textContent = 'The server cannot be reached. The list goes on as soon as it can.';
+  count.textContent = 'The server does not answer. The list goes on as soon as it can.';
   setTimeout(mergeSoon, 3000);
 }
 
@@ -85,7 +87,10 @@ function mergeSoon() {
 const told = new Map();
 let taken = 0; // how often there was news of that
 
+let heardAt = performance.now();
+
 function take({ recordings = [], unusable = [], gone = [] }) {
+  heardAt = performance.now();
   let isNews = gone.length > 0;
   for (const { name, title, started, state, error, duration } of [...recordings, ...unusable]) {
     const now = [title, started, state, error].join();
@@ -112,9 +117,13 @@ function listen() {
   });
   // Where events do not come through, and once the browser has given up on them.
   setInterval(() => {
-    if (document.hidden || events.isOpen) return;
+    // That a connection has gone silent no browser tells.
+    const isSilent = performance.now() - heardAt > 60000;
+    if (document.hidden || (events.isOpen && !isSilent)) return;
     mergeSoon();
-    events.listenAgain();
+    if (isSilent) events.listen();
+    else events.listenAgain();
+    heardAt = performance.now();
   }, 5000);
 }
 

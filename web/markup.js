@@ -2,7 +2,7 @@
 
 /** The page that an address has. */
 export async function fetchPage(address) {
-  const response = await fetch(address, { headers: { accept: 'text/html' } });
+  const response = await fetch(address, { headers: { accept: 'text/html' }, signal: AbortSignal.timeout(10000) });
   if (!response.ok) throw new Error(String(response.status));
   return new DOMParser().parseFromString(await response.text(), 'text/html');
 }

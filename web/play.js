@@ -169,8 +169,9 @@ function keepPosition() {
 function keptPosition() {
   const last = attempt(() => JSON.parse(kept.get(positionKey)));
   const { started } = status.value;
-  const isAnothers = last?.from > status.edge + 1 || (started && last?.started && last.started !== started);
-  return isAnothers ? null : last;
+  // Had it begun when that was heard? (It may have been put right.)
+  const isLater = Date.parse(started) > Date.parse(last?.started) + last?.from * 1000;
+  return isLater || last?.from > status.edge + 1 ? null : last;
 }
 
 function setVolume(volume) {

@@ -1,5 +1,4 @@
-// Plays a recording from any second of it: an `<audio>` whose source begins where one wants to listen, a new one for each
-// jump. That works in every format and browser, whatever an element takes for the length of something that grows. What is
+// Plays a recording from any second of it: each jump opens a source that begins there (docs/browsers.md says why); what is
 // buffered is sought in the element. Positions are seconds from the start of the recording.
 
 // Chromium takes its sound in blocks of so many bytes, and gets no further than the last whole one.
@@ -73,6 +72,8 @@ export class Sound extends EventTarget {
       if (isOthers && audio.readyState > 0) this.pause();
     });
     status.addEventListener('trouble', () => this.sayTrouble());
+    // Out of the browser's store of pages, some sources begin anew.
+    addEventListener('pageshow', ({ persisted }) => persisted && this.pause(this.close(this.position)));
     setInterval(() => this.look(), 500);
   }
 
@@ -203,8 +204,7 @@ export class Sound extends EventTarget {
     this.base = Number(start);
     this.audio.loop = more !== '';
     this.isOfGrowing = this.status.isGrowing;
-    // Numbers of its own, for Chromium does not ask again for what it has in the document, and of the file, for what a
-    // browser keeps may be of another of that name.
+    // Never an address that a browser has something of: docs/browsers.md says when.
     this.count += 1;
     const { audio, modified } = this.status.value;
     this.audio.src = `${audio[this.format]}?pos=${start}${more}&n=${this.count}.${Date.parse(modified) / 1000}`;

@@ -18,15 +18,12 @@ export class Status extends EventTarget {
     this.why = ''; // what is wrong, if it is
     this.isGone = false;
     this.mayBeAnother = false;
-    this.isTold = true; // whether it was since the server was last lost from sight
+    this.isTold = true; // whether anything was since events began
     this.taken = 0; // how often there was news
     this.askedAt = performance.now();
     this.toldAt = performance.now();
     this.events = new Events(`${this.path}/events`, {
-      status: ({ data }) => {
-        this.take(JSON.parse(data));
-        this.isTold = true;
-      },
+      status: ({ data }) => this.take(JSON.parse(data)),
       open: () => {
         this.isTold = false;
       },
@@ -78,22 +75,22 @@ export class Status extends EventTarget {
       } else {
         this.trouble(`The server says: ${value.detail}.`);
       }
-    } catch ({ name }) {
-      if (this.taken !== taken) return;
-      const isLate = name === 'TimeoutError'; // then it may be the browser that does not ask
-      this.trouble(`The server ${isLate ? 'does not answer. Browsers play on five pages at most' : 'cannot be reached'}.`);
+    } catch {
+      if (this.taken === taken) this.trouble('The server does not answer.');
     }
   }
 
   take(value) {
     // Another recording under the same name.
     const { frames, pcm, started, modified } = this.value;
-    const isOther = value.frames < frames || JSON.stringify(value.pcm) !== JSON.stringify(pcm);
-    // A start may be put right while one looks on.
-    const isUnseen = !this.isTold || this.inTrouble || this.isGone;
-    const isOthers = isUnseen && started && value.started && value.started !== started;
-    const isAnother = isOther || isOthers || this.mayBeAnother || (this.isGone && value.modified !== modified);
+    // While one looks on, an event may be older than an answer, and a start be put right.
+    const isUnseen = !this.isTold || !this.events.isOpen || this.inTrouble || this.isGone;
+    const isOther = (isUnseen && value.frames < frames) || JSON.stringify(value.pcm) !== JSON.stringify(pcm);
+    const [isRestarted, isMoved] = [value.started !== started, !this.isGrowing && value.modified !== modified];
+    const isBack = this.isGone && (isRestarted || isMoved);
+    const isAnother = isOther || isBack || this.mayBeAnother || (isUnseen && isRestarted && isMoved);
     this.mayBeAnother = false;
+    this.isTold = true;
     this.toldAt = performance.now();
     this.taken += 1;
     this.value = value;

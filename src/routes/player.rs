@@ -94,7 +94,7 @@ fn clip() -> Markup {
                 span #clip-length {}
             }
             div.fields {
-                button #clip-loop aria-pressed="false" { "Listen in a loop" }
+                button #clip-loop { "Listen in a loop" }
                 button #clip-link { "Copy link" }
                 button #clip-drop { "Discard" }
             }
@@ -129,12 +129,12 @@ fn more() -> Markup {
                     option value=(speed) selected[speed == "1"] { (speed) "×" }
                 }
             } }
-            button #mute aria-pressed="false" { "Mute" }
+            button #mute { "Mute" }
             label { "Volume " input #volume type="range" min="0" max="1" step="0.05" value="1"; }
             label { "Format " select #format {
                 @for (format, title) in FORMATS { option value=(format.name()) { (title) } }
             } }
-            button #help aria-haspopup="dialog" { "Keys" }
+            button #help { "Keys" }
         }
     }
 }

@@ -55,6 +55,29 @@ test('where events do not come through, pages ask', async (t) => {
   await player.waitFor((shown, length) => shown.length !== length, {}, length);
 });
 
+test('events that come late are of no other recording', async (t) => {
+  const page = await chromiumPage(t);
+  await page.driven.addInitScript(() => {
+    const { addEventListener } = EventSource.prototype;
+    EventSource.prototype.addEventListener = function late(type, handler) {
+      addEventListener.call(this, type, (event) => setTimeout(() => handler(event), type === 'status' ? 1500 : 0));
+    };
+  });
+  const player = await openPlayer(page, stage.server, 'live', { hash: '#t=20' });
+  await player.play();
+  await player.waitFor(({ isHeard }) => isHeard);
+  // A source that breaks off has it ask: the answer is newer than the events that are on their way.
+  await page.evaluate(() => {
+    window.said = [];
+    const message = document.getElementById('message');
+    new MutationObserver(() => window.said.push(message.textContent)).observe(message, { childList: true });
+    document.getElementById('sound').dispatchEvent(new Event('error'));
+  });
+  await player.waitFor(({ isHeard, time }) => isHeard && time > 25);
+  assert.ok((await player.shown()).base < 25);
+  assert.equal(await page.evaluate(() => window.said.find((text) => text.startsWith('Another'))), undefined);
+});
+
 test('a list that could not be had once is had later', async (t) => {
   const page = await chromiumPage(t);
   await page.goto(stage.server.url('/'));
@@ -68,7 +91,7 @@ test('a list that could not be had once is had later', async (t) => {
     document.querySelector('#search input').value = 'none';
     document.querySelector('#search input').dispatchEvent(new Event('input'));
   });
-  await page.waitFor(() => document.getElementById('count').textContent.startsWith('The server cannot be reached.'));
+  await page.waitFor(() => document.getElementById('count').textContent.startsWith('The server does not answer.'));
   await page.waitFor(() => document.getElementById('count').textContent.startsWith('Nothing has “none”'));
 });
 
@@ -81,11 +104,11 @@ test('the server was away before one played', async (t) => {
   await server.kill();
   await player.waitFor(({ isPlaying }) => !isPlaying);
   await player.play();
-  await player.waitFor(({ message }) => message.startsWith('The server cannot be reached.'));
+  await player.waitFor(({ message }) => message.startsWith('The server does not answer.'));
   await player.play();
   await player.waitFor(({ message }) => message === '');
   await player.play();
-  await player.waitFor(({ message }) => message.startsWith('The server cannot be reached.'));
+  await player.waitFor(({ message }) => message.startsWith('The server does not answer.'));
   await server.start();
   await player.waitFor(({ isHeard, base, message }) => isHeard && base === 5 && message === '');
 });

@@ -1,7 +1,7 @@
 // The pages as people use them: list, keys, links, what is remembered, who cannot see.
 
 import assert from 'node:assert/strict';
-import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -38,6 +38,7 @@ inBrowsers(stage, { concurrency: 1, reducedMotion: true }, (kind) => {
   test('one pauses at the edge, comes back, and goes on', async (t) => pausesAtTheEdge(await open(t, 'live', { hash: '#t=live' })));
   test('a recorder that had only paused', async (t) => goesOn(t, kind, open));
   test('a recording that is removed', async (t) => tellsOfALoss(t, kind, open));
+  test('one that is moved away and back', async (t) => staysWhereItIs(t, kind, open));
   test('a recording that is described anew', async (t) => tellsTheTitle(t, kind, open));
   test('another recording, while the server was away', async (t) => isNotTakenForAnother(t, await newPage(t)));
   test('a recording that is cut short', async (t) => beginsAnew(t, kind, open));
@@ -240,6 +241,12 @@ async function goesToATimeOfDay(player) {
   await player.choose('#go-by', 'clock');
   await player.enter('#go-to', time);
   await player.waitFor(({ position }) => /0:00:3[23]/.test(position));
+  // The minute in which it began.
+  const begun = new Date(started);
+  await player.enter('#go-to', `${two(begun.getHours())}:${two(begun.getMinutes())}`);
+  await player.waitFor(({ position }) => position === '0:00:00');
+  await player.enter('#go-to', time);
+  await player.waitFor(({ position }) => /0:00:3[23]/.test(position));
   assert.equal((await player.shown()).wall.padStart(8, '0').slice(0, 7), time.slice(0, 7));
   await player.enter('#go-to', `${two((at.getHours() + 3) % 24)}:00`);
   await player.waitFor(({ message }) => message.includes('is not in the recording'));
@@ -397,6 +404,27 @@ async function tellsOfALoss(t, kind, open) {
   assert.deepEqual(errors, []);
 }
 
+/** An answer may be newer than an event that is on its way, and a file be moved and its start put right. */
+async function staysWhereItIs(t, kind, open) {
+  const recorder = await record(stage.server, `moving-${kind}`, { headStart: 20 });
+  t.after(() => recorder.stop());
+  const player = await open(t, recorder.name, { hash: '#t=7' });
+  await player.play();
+  await player.waitFor(({ isHeard }) => isHeard);
+  const at = (name) => join(stage.server.root, `${name}.pcm`);
+  await rename(at(recorder.name), at(`away-${kind}`));
+  await player.waitFor(({ message }) => message.includes('there is no recording'));
+  await rename(at(`away-${kind}`), at(recorder.name));
+  await player.waitFor(({ message, state }) => state === 'growing' && message === '');
+  await player.play();
+  await player.waitFor(({ isHeard, base }) => isHeard && base >= 7 && base < 30);
+  await recorder.describe('Later');
+  await player.page.waitFor(() => document.title === 'Later');
+  const { time, base } = await player.shown();
+  await player.waitFor((shown, time) => shown.isHeard && shown.time > time + 1, {}, time);
+  assert.equal((await player.shown()).base, base);
+}
+
 async function tellsTheTitle(t, kind, open) {
   const recorder = await record(stage.server, `titled-${kind}`, { headStart: 5, title: 'Before' });
   t.after(() => recorder.stop());
@@ -432,7 +460,7 @@ async function isNotTakenForAnother(t, page) {
   await page.press('5');
   await player.waitFor(({ position }) => position === '0:00:20');
   await page.goto(server.url('/healthz'));
-  await finished(server, 'place', 60);
+  await finished(server, 'place', 60, { started: new Date(Date.now() + 30_000).toISOString() });
   await openPlayer(page, server, 'place');
   assert.equal((await player.shown()).position, '0:00:00');
 }

@@ -154,7 +154,7 @@ async function outlivesTheServer(t, where) {
   assert.deepEqual(clockHeard(first).map(({ said }) => said), [20]);
   await player.page.evaluate(notePositions);
   await server.kill();
-  await player.waitFor(({ message }) => message.includes('cannot be reached'));
+  await player.waitFor(({ message }) => message.includes('does not answer'));
   await server.start();
   await player.waitFor(({ message, isHeard }) => message === '' && isHeard, { timeout: 60_000 });
   const jumps = await player.page.evaluate(() => window.jumps);

@@ -44,9 +44,9 @@ function soundOf(wav) {
 }
 
 /** A recording of `seconds` that has ended. */
-export async function finished(server, name, seconds) {
+export async function finished(server, name, seconds, { started } = {}) {
   await writeFile(pathOf(server, name, 'pcm'), (await thePiece()).subarray(0, bytesIn(seconds)));
-  await writeSidecar(server, name, { ended: true });
+  await writeSidecar(server, name, { ended: true, started });
 }
 
 /**
@@ -139,8 +139,7 @@ const bytesIn = (seconds) => Math.floor(seconds * RATE) * FRAME_BYTES;
 
 const pathOf = (server, name, extension) => join(server.root, `${name}.${extension}`);
 
-async function writeSidecar(server, name, { title = name, ended = false }) {
-  const started = new Date().toISOString();
+async function writeSidecar(server, name, { title = name, ended = false, started = new Date().toISOString() }) {
   const lines = [`pcm = "${SPEC}"`, `title = ${JSON.stringify(title)}`, `started = "${started}"`];
   if (ended) lines.push('ended = true');
   await writeFile(pathOf(server, name, 'toml'), `${lines.join('\n')}\n`);
