@@ -43,7 +43,7 @@ export function listenToKeys(actions) {
     const [action, ...given] = /^\d$/.test(key) ? ['tenth', Number(key)] : (keys[key] ?? []);
     if (!action) return;
     event.preventDefault();
-    // A key that is held down goes on and on, but does not play and pause and play.
+    // Held down, a key does not play and pause and play.
     if (!event.repeat || event.key.startsWith('Arrow')) actions[action](...given);
   });
 }

@@ -66,7 +66,8 @@ async function showMore() {
 
 function tellOfTrouble() {
   count.textContent = 'The server does not answer. The list goes on as soon as it can.';
-  setTimeout(mergeSoon, 3000);
+  clearTimeout(later);
+  later = setTimeout(() => document.hidden || mergeSoon(), 3000);
 }
 
 let turn = Promise.resolve();
@@ -76,11 +77,19 @@ function inTurn(action) {
   turn = turn.then(action).catch(tellOfTrouble);
 }
 
-let soon;
+let [soon, later, isWaiting] = [];
 
 function mergeSoon() {
   clearTimeout(soon);
-  soon = setTimeout(() => inTurn(() => merge()), 250);
+  soon = setTimeout(() => {
+    // One that has not begun does for all that is new.
+    if (isWaiting) return;
+    isWaiting = true;
+    inTurn(() => {
+      isWaiting = false;
+      return merge();
+    });
+  }, 250);
 }
 
 // What was told last of each name, but for its length: also of those of other pages, or that are not searched for.

@@ -171,7 +171,7 @@ function keptPosition() {
   const { started } = status.value;
   // Had it begun when that was heard? (It may have been put right.)
   const isLater = Date.parse(started) > Date.parse(last?.started) + last?.from * 1000;
-  return isLater || last?.from > status.edge + 1 ? null : last;
+  return isLater || !(last?.from <= status.edge + 1) ? null : last;
 }
 
 function setVolume(volume) {

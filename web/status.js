@@ -81,14 +81,14 @@ export class Status extends EventTarget {
   }
 
   take(value) {
-    // Another recording under the same name.
     const { frames, pcm, started, modified } = this.value;
-    // While one looks on, an event may be older than an answer, and a start be put right.
+    // Whether it is another of that name. While one looks on, an event may be older than an answer, and a start be put right.
     const isUnseen = !this.isTold || !this.events.isOpen || this.inTrouble || this.isGone;
-    const isOther = (isUnseen && value.frames < frames) || JSON.stringify(value.pcm) !== JSON.stringify(pcm);
-    const [isRestarted, isMoved] = [value.started !== started, !this.isGrowing && value.modified !== modified];
-    const isBack = this.isGone && (isRestarted || isMoved);
-    const isAnother = isOther || isBack || this.mayBeAnother || (isUnseen && isRestarted && isMoved);
+    const isMoved = !this.isGrowing && (value.frames !== frames || value.modified !== modified);
+    const signs = this.isGone + isMoved + (value.started !== started);
+    const isLater = Date.parse(value.started) > Date.parse(started) + 1000 * this.edge;
+    const isOther = isUnseen && (value.frames < frames || isLater || signs > 1);
+    const isAnother = isOther || this.mayBeAnother || JSON.stringify(value.pcm) !== JSON.stringify(pcm);
     this.mayBeAnother = false;
     this.isTold = true;
     this.toldAt = performance.now();

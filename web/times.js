@@ -65,7 +65,7 @@ export function parseWallClock(text, started, position, duration) {
   if (parts.length < 2 || time === null || time >= DAY) return null;
   const first = (time - secondOfDay(started, 0) + DAY) % DAY;
   // In the minute in which it began.
-  if (parts.length === 2 && DAY - first < 60) return 0;
+  if (parts.length === 2 && DAY - first < 60 && position < DAY / 2) return 0;
   const days = Math.min(Math.max(0, Math.round((position - first) / DAY)), Math.floor((duration - first) / DAY));
   return first > duration ? null : first + days * DAY;
 }

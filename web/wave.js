@@ -1,5 +1,4 @@
-// The seek bar: the waveform of the whole recording, whose right end is the live edge. A click goes there, a drag chooses
-// a clip.
+// The seek bar, drawn on the waveform: a click goes there, a drag chooses a clip.
 
 import { Waveform } from './waveform.js';
 import { clock, spoken } from './times.js';

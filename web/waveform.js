@@ -3,7 +3,7 @@
 // Pixels that are kept. When there are more, each two become one.
 const MOST = 4096;
 const HEADER = 24;
-// It is not asked more often than that, however often there is news.
+// The shortest time between two requests.
 const REST = 500;
 const REST_AFTER_ERROR = 5000;
 

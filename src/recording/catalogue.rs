@@ -312,7 +312,9 @@ impl Recording {
 /// When a file's content or metadata last changed.
 fn changed(metadata: &std::fs::Metadata) -> SystemTime {
     use std::os::unix::fs::MetadataExt;
-    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(metadata.ctime()).unwrap_or_default())
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
+    let nanos = u32::try_from(metadata.ctime_nsec()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn base_name(name: &str) -> &str {

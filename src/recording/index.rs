@@ -193,8 +193,13 @@ fn entry(
     let is_same =
         |before: &&Entry| before.stamps.file.zip(stamps.file).is_some_and(|(was, now)| was.is_part_of(&now));
     let earlier = before.filter(is_same);
-    let known = earlier.and_then(|before| before.began_by_file);
     let status = told.as_ref().ok();
+    // Its length was another where the sidecar has only now said what it is.
+    let is_as_long = |before: &&Entry| match (&before.told, status) {
+        (Ok(was), Some(now)) => was.spec == now.spec,
+        _ => true,
+    };
+    let known = earlier.filter(is_as_long).and_then(|before| before.began_by_file);
     let by_file = || Some(millis_since_1970(status?.modified?).saturating_sub(status?.milliseconds()));
     let began_by_file = known.or_else(by_file);
     let began = match status {
@@ -264,7 +269,7 @@ impl Stamp {
 
     /// Whether the file has only grown since, if anything.
     fn is_part_of(&self, now: &Self) -> bool {
-        self.identity == now.identity && self.bytes <= now.bytes
+        self.identity == now.identity && self.bytes <= now.bytes && self.modified <= now.modified
     }
 
     /// Since when it has not been written to, by its own time: no time at all if that lies ahead.
