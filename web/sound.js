@@ -73,7 +73,11 @@ export class Sound extends EventTarget {
     });
     status.addEventListener('trouble', () => this.sayTrouble());
     // Out of the browser's store of pages, some sources begin anew.
-    addEventListener('pageshow', ({ persisted }) => persisted && this.pause(this.close(this.position)));
+    addEventListener('pageshow', ({ persisted }) => {
+      if (!persisted) return;
+      this.close(this.position);
+      this.pause();
+    });
     setInterval(() => this.look(), 500);
   }
 

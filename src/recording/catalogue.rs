@@ -13,7 +13,7 @@ use tailcast_codecs::{PcmSpec, SampleFormat};
 use tokio::sync::{broadcast, watch};
 
 use super::changes::{self, Changes, Watch};
-use super::file::{Extent, Layout, Opened, Recording, Turn};
+use super::file::{Extent, Layout, Opened, Recording, Turn, age};
 use super::follow::{self, Notifier};
 use super::index::{self, Entries, Index};
 use super::riff::{self, Riff};
@@ -208,12 +208,11 @@ impl Folder {
         };
         let mut text = String::new();
         // By what nobody can set: it may have come with the time of another machine's clock.
-        let changed = file.metadata().map(|metadata| changed(&metadata));
+        let age = age(file.metadata().map(|metadata| changed(&metadata)));
         file.take(SIDECAR_MOST + 1).read_to_string(&mut text).map_err(|error| broken(error.to_string()))?;
         if text.len() as u64 > SIDECAR_MOST {
             return Err(broken(format!("it is longer than {SIDECAR_MOST} bytes")));
         }
-        let age = changed.ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
         if text.is_empty() && age < REWRITE {
             return Ok(None);
         }

@@ -394,7 +394,8 @@ impl Recording {
         if bytes > seen.bytes {
             // It may have grown and stood still since while nobody looked. Not for longer than that, whatever the
             // file's time says: it may be that of another machine's clock.
-            (seen.still, seen.since, seen.bytes) = (age(&metadata).min(now - seen.looked), now, bytes);
+            (seen.still, seen.since, seen.bytes) =
+                (age(metadata.modified()).min(now - seen.looked), now, bytes);
         }
         let data = self.data_bytes(bytes)?;
         self.check(&seen.witnesses)?;
@@ -547,9 +548,9 @@ impl Recording {
     }
 }
 
-/// How long ago a file was written to, by its own time.
-fn age(metadata: &std::fs::Metadata) -> Duration {
-    metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default()
+/// How long ago a file's time is: no time at all if it lies ahead, or cannot be told.
+pub(super) fn age(at: io::Result<SystemTime>) -> Duration {
+    at.ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default()
 }
 
 fn replace_if_new(last: &mut Extent, now: &Extent) -> bool {

@@ -5,14 +5,16 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 use parking_lot::Mutex;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::canonical_combining_class;
 
 use super::catalogue::{ENDINGS, Folder, is_absent, is_not_there};
-use super::file::{State, Status};
+use super::file::{State, Status, age};
 use super::{RecordingError, RecordingName};
 
 /// How many folders deep it goes.
@@ -32,6 +34,7 @@ pub struct Entry {
     began_by_file: Option<i64>,
     stamps: Stamps,
     still: Still,
+    folded: OnceLock<String>,
     /// When the look began that first found what is told. Of one that has changed and changed back it is another.
     pub(super) since: Instant,
 }
@@ -57,6 +60,14 @@ impl Entry {
         }
     }
 
+    /// Its name and its title, [folded], as they are searched: once for as long as it stays what it is.
+    pub fn folded(&self) -> &str {
+        self.folded.get_or_init(|| {
+            let title = self.told.as_ref().ok().and_then(|status| status.sidecar.title.as_deref());
+            folded(&format!("{}\n{}", self.name, title.unwrap_or_default()))
+        })
+    }
+
     /// The place in the list: newest first, and by name where they began at once.
     fn place(&self) -> (std::cmp::Reverse<i64>, &RecordingName) {
         (std::cmp::Reverse(self.began), &self.name)
@@ -66,6 +77,14 @@ impl Entry {
     pub fn is_behind(&self, began: i64, name: &RecordingName) -> bool {
         self.place() > (std::cmp::Reverse(began), name)
     }
+}
+
+/// A text as it is searched: without marks on its letters (which are written in two ways), and without case, letter by
+/// letter. What is typed finds the same whether or not another letter follows.
+pub fn folded(text: &str) -> String {
+    let letters = text.nfkd().filter(|letter| canonical_combining_class(*letter) == 0);
+    // Lower first, for the one capital that is its own upper case (ẞ).
+    letters.flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// The entries, newest first.
@@ -118,8 +137,10 @@ impl Still {
         let long = match was {
             Some((was, still, _)) if was.is_same(file) => return still,
             // Whatever has changed has not stood still for longer than nobody looked.
-            Some((was, _, looked)) if was.identity == file.identity => file.age().min(at - looked),
-            _ => file.age(),
+            Some((was, _, looked)) if was.identity == file.identity => {
+                age(Ok(file.modified)).min(at - looked)
+            }
+            _ => age(Ok(file.modified)),
         };
         Self { at, long }
     }
@@ -190,29 +211,42 @@ fn entry(
         None => Still { at: looked, long: Duration::ZERO },
     };
     let before = before.map(|(entry, _)| entry);
-    let is_same =
-        |before: &&Entry| before.stamps.file.zip(stamps.file).is_some_and(|(was, now)| was.is_part_of(&now));
-    let earlier = before.filter(is_same);
-    let status = told.as_ref().ok();
-    // Its length was another where the sidecar has only now said what it is.
-    let is_as_long = |before: &&Entry| match (&before.told, status) {
-        (Ok(was), Some(now)) => was.spec == now.spec,
-        _ => true,
-    };
-    let known = earlier.filter(is_as_long).and_then(|before| before.began_by_file);
-    let by_file = || Some(millis_since_1970(status?.modified?).saturating_sub(status?.milliseconds()));
-    let began_by_file = known.or_else(by_file);
-    let began = match status {
-        Some(status) => status.sidecar.began().or(began_by_file),
-        // Where it was, as long as nothing is known.
-        None => earlier.map(|before| before.began),
-    };
-    let began = began.or(stamps.file.map(|file| file.modified)).unwrap_or_default();
-    let mut entry = Entry { name, told, began, began_by_file, stamps, still, since: looked };
+    let (began, began_by_file) = began(&told, &stamps, before);
+    let mut entry =
+        Entry { name, told, began, began_by_file, stamps, still, folded: OnceLock::new(), since: looked };
     if let Some(before) = before.filter(|before| before.tells_the_same(&entry)) {
         entry.since = before.since;
     }
     Some(entry)
+}
+
+/// When a recording began, and when it did by its file. `before` is what was found under its name the last time.
+fn began(
+    told: &Result<Status, RecordingError>,
+    stamps: &Stamps,
+    before: Option<&Entry>,
+) -> (i64, Option<i64>) {
+    let is_same =
+        |before: &&Entry| before.stamps.file.zip(stamps.file).is_some_and(|(was, now)| was.is_part_of(&now));
+    let before = before.filter(is_same);
+    let by_file = match told {
+        Ok(status) => {
+            // Its length was another where the sidecar has only now said what it is.
+            let is_as_long =
+                |before: &&Entry| before.told.as_ref().map_or(true, |was| was.spec == status.spec);
+            let first = |at| millis_since_1970(at).saturating_sub(status.milliseconds());
+            let known = before.filter(is_as_long).and_then(|before| before.began_by_file);
+            known.or_else(|| status.modified.map(first))
+        }
+        Err(_) => before.and_then(|before| before.began_by_file),
+    };
+    let began = match told {
+        Ok(status) => status.sidecar.began().or(by_file),
+        // Where it was, as long as nothing is known.
+        Err(_) => before.map(|before| before.began),
+    };
+    let written = || stamps.file.map(|file| millis_since_1970(file.modified));
+    (began.or_else(written).unwrap_or_default(), by_file)
 }
 
 fn millis_since_1970(at: SystemTime) -> i64 {
@@ -247,8 +281,8 @@ struct Stamp {
     bytes: u64,
     /// Of the last change of its content or metadata, which nothing sets but the system: seconds and nanoseconds.
     changed: (i64, i64),
-    /// When it was last written to, in milliseconds since 1970.
-    modified: i64,
+    /// When it was last written to, by its own time.
+    modified: SystemTime,
 }
 
 impl Stamp {
@@ -258,7 +292,7 @@ impl Stamp {
             identity: (metadata.dev(), metadata.ino(), made),
             bytes: metadata.len(),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
-            modified: metadata.modified().map_or(0, |at| millis_since_1970(at.into_std())),
+            modified: metadata.modified().map_or(SystemTime::UNIX_EPOCH, |at| at.into_std()),
         }
     }
 
@@ -270,12 +304,6 @@ impl Stamp {
     /// Whether the file has only grown since, if anything.
     fn is_part_of(&self, now: &Self) -> bool {
         self.identity == now.identity && self.bytes <= now.bytes && self.modified <= now.modified
-    }
-
-    /// Since when it has not been written to, by its own time: no time at all if that lies ahead.
-    fn age(&self) -> Duration {
-        let age = millis_since_1970(SystemTime::now()).saturating_sub(self.modified);
-        Duration::from_millis(u64::try_from(age).unwrap_or_default())
     }
 }
 

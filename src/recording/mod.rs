@@ -25,7 +25,7 @@ pub mod sidecar;
 pub use catalogue::Catalogue;
 pub use changes::Changes;
 pub use file::{Extent, Mark, Recording, State, Status};
-pub use index::{Entries, Entry};
+pub use index::{Entries, Entry, folded};
 pub use name::RecordingName;
 
 use std::io;

@@ -9,14 +9,12 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::canonical_combining_class;
 
 use super::query;
 use super::summary::{Summary, Unusable, of_entries};
 use super::{App, fresh};
 use crate::error::Problem;
-use crate::recording::{Entries, Entry, RecordingName};
+use crate::recording::{Entries, Entry, RecordingName, folded};
 
 /// Entries of a page, unless `limit` says otherwise.
 const LIMIT: usize = 100;
@@ -108,21 +106,8 @@ impl Selection {
 
     /// Whether every word is in the name or the title.
     fn matches(&self, entry: &Entry) -> bool {
-        if self.words.is_empty() {
-            return true;
-        }
-        let title = entry.told.as_ref().ok().and_then(|status| status.sidecar.title.as_deref());
-        let text = folded(&format!("{}\n{}", entry.name, title.unwrap_or_default()));
-        self.words.iter().all(|word| text.contains(word))
+        self.words.iter().all(|word| entry.folded().contains(word))
     }
-}
-
-/// A text as it is searched: without marks on its letters (which are written in two ways), and without case, letter by
-/// letter. What is typed finds the same whether or not another letter follows.
-fn folded(text: &str) -> String {
-    let letters = text.nfkd().filter(|letter| canonical_combining_class(*letter) == 0);
-    // Lower first, for the one capital that is its own upper case (ẞ).
-    letters.flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// The last entry of a page, which says where the next one begins even when the entry has gone since.

@@ -4,7 +4,7 @@
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use maud::{DOCTYPE, Markup, html};
 
@@ -27,7 +27,7 @@ pub async fn index(State(app): State<App>, query: Result<Query<ListQuery>, Query
         Ok::<_, Problem>((list::find(&app, &query).await?, query))
     };
     match listed.await {
-        Ok((page, query)) => document("Recordings", "list.js", &list_of(&page, &query)),
+        Ok((page, query)) => kept(document("Recordings", "list.js", &list_of(&page, &query))),
         Err(problem) => refusal(problem),
     }
 }
@@ -39,7 +39,7 @@ pub async fn play(State(app): State<App>, path: Result<Path<String>, PathRejecti
         Ok::<_, Problem>(app.find(&name).await?.status())
     };
     match found.await {
-        Ok(status) => document(&title(&status), "play.js", &player(&status)),
+        Ok(status) => kept(document(&title(&status), "play.js", &player(&status))),
         Err(problem) => refusal(problem),
     }
 }
@@ -61,12 +61,16 @@ fn document(title: &str, script: &str, content: &Markup) -> Response {
     };
     let mut response = fresh(page.into_string());
     let headers = response.headers_mut();
-    // It is asked for anew, but may be kept: a browser has at once, as it was, what one comes back to.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
+}
+
+/// A page that is asked for anew, but may be kept: a browser has at once, as it was, what one comes back to.
+fn kept(mut page: Response) -> Response {
+    page.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    page
 }
 
 /// A problem for somebody who looks at a page.
@@ -80,14 +84,11 @@ fn refusal(problem: Problem) -> Response {
             @if status == StatusCode::SERVICE_UNAVAILABLE { p { "Try again in a moment." } }
         }
     };
-    let mut response = document(title, "list.js", &content);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    // For the log.
-    response.extensions_mut().insert(problem);
+    let page = document(title, "list.js", &content);
+    // As programs are told of it, but for the words.
+    let mut response = problem.into_response();
+    response.headers_mut().extend(page.headers().clone());
+    *response.body_mut() = page.into_body();
     response
 }
 
