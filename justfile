@@ -36,10 +36,11 @@ bench-pages:
     cargo bench --bench waveform
     cargo bench --bench subscribers
 
-# The same work beside ffmpeg; writes docs/performance.md (needs ffmpeg and curl)
-bench-ffmpeg:
-    cargo build --release
-    cargo bench --bench beside_ffmpeg
+# The same work beside ffmpeg, icecast and nginx (installs them on Debian); writes docs/performance.md
+bench-peers:
+    benches/peers/install.sh
+    cargo build --release --locked
+    cargo bench --bench peers
 
 # Licences, sources and duplicates of the dependencies (needs cargo-deny)
 deny:

@@ -1,6 +1,6 @@
 //! How fast the server's parts are, through a real socket: coding, seeking, serving what is coded.
 //!
-//! Absolute times depend on the machine; `beside_ffmpeg` measures ratios.
+//! Absolute times depend on the machine; `peers` measures ratios.
 
 mod support;
 
