@@ -1,4 +1,4 @@
-//! The bytes of a rendition from one place to another, as a stream: header, packets or pages, trailer.
+//! The bytes of a rendition from one place to another, one after another: header, packets or pages, trailer.
 //!
 //! Nothing is decided here. What a body has to give was said in its headers; it gives exactly that, waiting
 //! at the live edge if it must, or it breaks off with an error, which HTTP shows to the client as a broken
@@ -6,9 +6,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
 use tailcast_codecs::{Page, Sound};
 use tokio::sync::watch;
 
@@ -78,6 +78,31 @@ pub struct End {
     pub extent: Extent,
 }
 
+/// Where a body is in its recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has given all that the recorder wrote.
+    Live {
+        /// When that was written.
+        written: Instant,
+    },
+    /// There is more of what grows.
+    Behind,
+    /// What it gives does not grow.
+    Finished,
+}
+
+impl Standing {
+    /// A word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live { .. } => "live",
+            Self::Behind => "behind",
+            Self::Finished => "finished",
+        }
+    }
+}
+
 /// What a step of reading came to.
 enum Step {
     Bytes(Bytes),
@@ -113,14 +138,6 @@ impl BodyReader {
         }
     }
 
-    /// The bytes as a stream that ends after the first error.
-    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, BodyError>> {
-        stream::try_unfold(self, async |mut reader| {
-            let bytes = reader.next().await?;
-            Ok(bytes.map(|bytes| (bytes, reader)))
-        })
-    }
-
     /// The next bytes, or `None` at the end.
     ///
     /// # Errors
@@ -140,6 +157,38 @@ impl BodyReader {
             self.position += bytes.len() as u64;
             return Ok(Some(bytes));
         }
+    }
+
+    /// Whether it can begin: there is room for what it needs coded, if anything.
+    pub fn has_room(&self) -> bool {
+        let cut = self.rendition.cut();
+        let grid = cut.grid();
+        if self.rendition.codec().stateless() || self.limit() <= grid.header_len.max(self.position) {
+            return true;
+        }
+        let packet = cut.first_packet() + cut.packet_at_byte(self.position);
+        let number = packet / grid.segment_packets.max(1);
+        self.segments.has_room(self.rendition.track(), number, &self.extent())
+    }
+
+    /// Where it stands in its recording.
+    pub fn standing(&self) -> Standing {
+        if !self.follows() {
+            return Standing::Finished;
+        }
+        let extent = self.extent.borrow();
+        let cut = self.rendition.cut();
+        let ready = self.rendition.codec().feed().ready(extent.frames);
+        let exists = cut.exists(cut.codable(ready));
+        let written = extent.written;
+        if self.position >= exists { Standing::Live { written } } else { Standing::Behind }
+    }
+
+    /// Coded frames that are heard from the last `len` bytes that it gave, and their rate.
+    pub fn frames_in_last(&self, len: u64) -> (u64, u32) {
+        let cut = self.rendition.cut();
+        let before = cut.frame_at_byte(self.position.saturating_sub(len));
+        (cut.frame_at_byte(self.position).saturating_sub(before), cut.grid().rates.coded)
     }
 
     /// The lengths, where they are known: of a finished rendition, or of a clip, which may yet turn out to be
@@ -337,10 +386,11 @@ impl BodyReader {
     }
 
     /// How many segments to read ahead: none until the first packets are out, so that a listener who has just
-    /// sought does not share the processor with what is wanted later.
+    /// sought does not share the processor with what is wanted later; nor any while many wait for theirs.
     fn ahead(&self) -> u64 {
         let begun = self.position > self.started_at.max(self.rendition.cut().grid().header_len);
-        if begun { (self.consumed + 1).min(self.segments.threads() + 1) as u64 } else { 0 }
+        let alone = begun && !self.segments.is_crowded();
+        if alone { (self.consumed + 1).min(self.segments.threads() + 1) as u64 } else { 0 }
     }
 
     /// Whether a segment further on is worth coding now: the body goes that far, and its sound is there.

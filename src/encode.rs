@@ -186,7 +186,7 @@ impl Task {
         let (_stop, stopping) = watch::channel(false);
         let mut reader = BodyReader::new(
             Arc::new(self.rendition.clone()),
-            Segments::new(self.threads, 0)?,
+            Segments::new(self.threads, 0, usize::MAX)?,
             self.rendition.recording().subscribe(),
             stopping,
             Some(End { finished: self.finished, extent: self.rendition.recording().extent() }),

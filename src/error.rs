@@ -1,12 +1,15 @@
 //! Kinds of failure, and the one place where they become HTTP: problem documents (RFC 9457).
 
+use std::io;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+
 use axum::body::Body;
-use axum::extract::Request;
 use axum::extract::rejection::PathRejection;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+use rustix::io::Errno;
+use serde::{Serialize, Serializer};
 use tailcast_codecs::format::FormatError;
 
 use crate::recording::RecordingError;
@@ -15,9 +18,9 @@ use crate::time::TimeError;
 /// What a client is told.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
-    /// A name for the kind of problem, as a URI reference.
-    #[serde(rename = "type")]
-    kind: String,
+    /// A name for the kind of problem, told as a URI reference.
+    #[serde(rename = "type", serialize_with = "reference")]
+    slug: &'static str,
     title: &'static str,
     status: u16,
     /// What was wrong this time, with the value.
@@ -25,16 +28,27 @@ pub struct Problem {
     /// The query parameter at fault, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'static str>,
+    /// Seconds after which to come again, if that may help.
+    #[serde(skip)]
+    retry_after: Option<u32>,
 }
 
+fn reference<S: Serializer>(slug: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("/problems/{slug}"))
+}
+
+/// Seconds after which to come again when there was too much to do.
+const WHEN_BUSY: u32 = 5;
+
 impl Problem {
-    fn new(status: StatusCode, slug: &str, title: &'static str, detail: impl ToString) -> Self {
+    fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl ToString) -> Self {
         Self {
-            kind: format!("/problems/{slug}"),
+            slug,
             title,
             status: status.as_u16(),
             detail: detail.to_string(),
             parameter: None,
+            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }
     }
 
@@ -79,7 +93,7 @@ impl Problem {
     }
 
     /// A condition of the request's headers that does not hold, with the header.
-    pub fn refused(status: StatusCode, slug: &str, detail: impl ToString) -> Response {
+    pub fn refused(status: StatusCode, slug: &'static str, detail: impl ToString) -> Response {
         let title = match status {
             StatusCode::RANGE_NOT_SATISFIABLE => "The recording does not have these bytes",
             _ => "The recording is not the one asked for",
@@ -92,6 +106,38 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server is stopping", "try again soon")
     }
 
+    /// The folder of recordings cannot be read.
+    pub fn not_ready(detail: impl ToString) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not-ready",
+            "The folder of recordings cannot be read",
+            detail,
+        )
+    }
+
+    /// There are as many connections as there may be.
+    pub fn connections(most: u32) -> Self {
+        let detail = format!("there are {most} connections, as many as there may be");
+        Self::busy(StatusCode::SERVICE_UNAVAILABLE, "connections", "The server is full", detail)
+    }
+
+    /// A client has as much under way as one may have.
+    pub fn address(address: IpAddr, most: NonZeroUsize) -> Self {
+        let detail = format!("`{address}` has {most} requests under way, as many as one address may have");
+        Self::busy(StatusCode::TOO_MANY_REQUESTS, "address", "Too many requests", detail)
+    }
+
+    /// The encoders have as much to do as they may have.
+    pub fn queue() -> Self {
+        let detail = "too many listeners wait for sound that is not coded yet";
+        Self::busy(StatusCode::SERVICE_UNAVAILABLE, "queue", "The server is at its limit", detail)
+    }
+
+    fn busy(status: StatusCode, slug: &'static str, title: &'static str, detail: impl ToString) -> Self {
+        Self { retry_after: Some(WHEN_BUSY), ..Self::new(status, slug, title, detail) }
+    }
+
     /// Something that must not happen did.
     pub fn internal(detail: impl ToString) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here", detail)
@@ -102,27 +148,25 @@ impl Problem {
         [self.title, &self.detail]
     }
 
+    /// A short name for the kind of problem; there are few.
+    pub fn slug(&self) -> &'static str {
+        self.slug
+    }
+
+    /// What was wrong this time.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Seconds after which to come again, if that may help.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.retry_after
+    }
+
     /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
-}
-
-/// Logs that a request was refused, if that is its answer: one line, at a level by whose concern it is. The client's own
-/// slip is none of the operator's.
-pub async fn log_refusals(request: Request, next: Next) -> Response {
-    let method = request.method().clone();
-    let target = request.uri().path_and_query().map(|target| target.as_str()).unwrap_or_default();
-    let target: String = target.chars().take(200).collect();
-    let response = next.run(request).await;
-    if let Some(Problem { kind, status, detail, .. }) = response.extensions().get() {
-        if response.status().is_server_error() {
-            tracing::warn!(%method, target, status, kind, detail, "refused");
-        } else {
-            tracing::info!(%method, target, status, kind, detail, "refused");
-        }
-    }
-    response
 }
 
 impl IntoResponse for Problem {
@@ -134,8 +178,8 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
@@ -170,6 +214,9 @@ impl From<RecordingError> for Problem {
             E::Truncated(_) | E::Replaced(_) | E::Removed(_) | E::SidecarBeingWritten(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "changed", "The recording has just been changed")
             }
+            E::Io { error, .. } if is_out_of_descriptors(error) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "descriptors", "Too many files are open")
+            }
             E::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "unreadable", "The recording cannot be read"),
         };
         Self::new(status, slug, title, error)
@@ -187,4 +234,10 @@ impl Problem {
     pub fn time(name: &'static str, error: &TimeError) -> Self {
         Self::parameter(name, error)
     }
+}
+
+/// Whether the process or the system has as many files open as it may have: that passes.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }

@@ -12,6 +12,8 @@
 //!
 //! ```text
 //! GET /audio/show.mp3?pos=25   Range: bytes=1000-
+//!   connections      room for one more?                  -> HTTP/1, time-outs
+//!   exchange         count it, bound it, log its end     -> who asks
 //!   routes::audio    parse the path and the query        -> which recording, which rendition
 //!   recording        open it, look at its length         -> frames so far, growing or ended
 //!   rendition        header and grid                     -> length, ETag, media type
@@ -24,6 +26,9 @@
 //!
 //! | module | what is there |
 //! |---|---|
+//! | [`connections`] | accepting, bounds, time-outs |
+//! | `exchange`, `listener` | what is counted and logged of a request, and of a body of sound |
+//! | [`metrics`] | everything that is counted |
 //! | [`config`] | settings from flags, environment and file |
 //! | [`error`] | problem documents |
 //! | [`time`] | positions and lengths in time, exactly |
@@ -53,10 +58,14 @@
 
 pub mod body;
 pub mod config;
+pub mod connections;
 pub mod demo;
 pub mod encode;
 pub mod error;
+mod exchange;
 pub mod http;
+mod listener;
+pub mod metrics;
 pub mod recording;
 pub mod rendition;
 pub mod routes;
@@ -70,11 +79,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
-use config::{Config, Names, Origin};
+use config::{Config, Limits, Names, Origin};
+use connections::{Clients, Connections};
+use exchange::Exchanges;
+use http::MostRanges;
+use metrics::{Gathered, Metrics};
 use recording::Catalogue;
 use routes::App;
 use segments::Segments;
@@ -85,6 +97,9 @@ use waveform::Waveforms;
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    admin: Option<(TcpListener, SocketAddr)>,
+    limits: Limits,
+    clients: Arc<Clients>,
     app: App,
     stop: watch::Sender<bool>,
     shutdown_timeout: Duration,
@@ -131,27 +146,33 @@ impl Server {
     /// # Errors
     /// When one of them cannot be opened.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let Names { root, listen, threads } = config.names.clone();
+        let Names { root, listen, admin_listen, threads, .. } = config.names.clone();
         let path = config.root.display().to_string();
         let catalogue = Catalogue::open(&config.root, config.pcm, config.growth_timeout)
             .map_err(|error| StartError::Root { name: root, path, error })?;
-        let segments = Segments::new(config.threads, config.cache).map_err(|error| StartError::Threads {
-            name: threads,
-            threads: config.threads,
-            error,
-        })?;
-        let refused = |error| StartError::Listen { name: listen.clone(), address: config.listen, error };
-        let listener = listen_on(config.listen).map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+        let limits = config.limits.clone();
+        let segments = Segments::new(config.threads, config.cache, limits.queue.get())
+            .map_err(|error| StartError::Threads { name: threads, threads: config.threads, error })?;
+        let (listener, address) = listen_on(config.listen, &listen)?;
+        let admin = config.admin_listen.map(|address| listen_on(address, &admin_listen)).transpose()?;
         let (stop, stopping) = watch::channel(false);
         let (waveforms, panics) = (Waveforms::new(Arc::clone(&segments)), Arc::new(AtomicU64::new(0)));
-        let app = App { catalogue, segments, waveforms, stop: stopping, panics };
-        Ok(Self { listener, address, app, stop, shutdown_timeout: config.shutdown_timeout })
+        let (metrics, clients) = (Metrics::new(), Clients::new(&limits));
+        metrics.gather(Gathered::new(config, &segments, &clients, &panics));
+        let most_ranges = MostRanges(limits.ranges);
+        let app = App { catalogue, segments, waveforms, metrics, most_ranges, stop: stopping, panics };
+        let shutdown_timeout = config.shutdown_timeout;
+        Ok(Self { listener, address, admin, limits, clients, app, stop, shutdown_timeout })
     }
 
     /// The address that is listened on, with the port that was given if 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The admin address, if there is one, with the port that was given if 0 was asked for.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|(_, address)| *address)
     }
 
     /// The segments, for their counters.
@@ -172,44 +193,52 @@ impl Server {
 
     /// Answers requests until `shutdown`. Then no new ones are taken, bodies that follow a recording end in
     /// order, and the others have the shutdown timeout to get to their end.
-    ///
-    /// # Errors
-    /// When the socket fails.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let stop = self.stop;
-        let mut stopping = self.app.stop.clone();
-        let signal = async move {
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) {
+        let Self { listener, admin, limits, clients, app, stop, shutdown_timeout, .. } = self;
+        let (mut stopping, metrics) = (app.stop.clone(), Arc::clone(&app.metrics));
+        tokio::spawn(async move {
             shutdown.await;
             tracing::info!("stopping");
             stop.send_replace(true);
-        };
-        // What a live listener gets are small writes, each worth sending at once.
-        let listener = self.listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-        let served = axum::serve(listener, routes::router(self.app)).with_graceful_shutdown(signal);
+        });
+        let exchanges = || Exchanges { clients: Arc::clone(&clients), metrics: Arc::clone(&metrics) };
+        let connections = || Connections::new(&limits, Arc::clone(&metrics), Arc::clone(&clients));
+        let listeners = routes::listeners(app.clone(), exchanges(), admin.is_none());
+        let served = connections().serve(listener, listeners, stopping.clone());
+        // With room of its own, so that whoever watches gets in when the server is full; and to the last.
+        let (_never, open) = watch::channel(false);
+        let admin = admin.map(|(listener, _)| {
+            tokio::spawn(connections().serve(listener, routes::admin(app, exchanges()), open))
+        });
         let overdue = async {
             // An error means that the signal came and went.
             let _ = stopping.wait_for(|stop| *stop).await;
-            tokio::time::sleep(self.shutdown_timeout).await;
+            tokio::time::sleep(shutdown_timeout).await;
         };
         tokio::select! {
-            result = served.into_future() => result,
-            () = overdue => {
-                tracing::warn!("some answers were not finished in time");
-                Ok(())
-            }
+            () = served => {}
+            () = overdue => tracing::warn!("some answers were not finished in time"),
+        }
+        if let Some(admin) = admin {
+            admin.abort();
         }
     }
 }
 
 /// Connections that may wait to be accepted: after a restart all the pages that were open come at once.
-const BACKLOG: u32 = 1024;
+const BACKLOG: u32 = 4096;
 
-fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A server that was killed is to be able to come back at once.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+fn listen_on(address: SocketAddr, name: &Origin) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A server that was killed is to be able to come back at once.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    listen().map_err(|error| StartError::Listen { name: name.clone(), address, error })
 }
 
 /// Runs a program's future to its end. Work that waits for a slow disk or a reader then does not keep the process.

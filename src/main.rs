@@ -18,7 +18,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
-use tailcast::config::{self, Config};
+use sd_notify::NotifyState;
+use tailcast::config::{self, Config, LogFormat};
+use tailcast::connections::room_for_connections;
 use tailcast::{Server, block_on, demo, encode, stop_signal};
 
 fn command() -> Command {
@@ -60,33 +62,66 @@ fn main() -> ExitCode {
     }
 }
 
-fn log_to_stderr(filter: &str) {
-    tracing_subscriber::fmt()
+fn log_to_stderr(filter: &str, format: LogFormat) {
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         // A log that cannot be written is no reason to panic, which reporting it to stderr would come to.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
 fn serve(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
-    let config = config::read(matches)?;
-    log_to_stderr(&config.log);
+    let mut config = config::read(matches)?;
+    log_to_stderr(&config.log, config.log_format);
+    make_room(&mut config);
     block_on(async {
         let server = Server::bind(&config).await?;
         announce(&config, &server);
-        Ok(server.run(stop_signal()?).await?)
+        // From now on it can be told to stop.
+        let stop = stop_signal()?;
+        tell_the_service_manager(&[NotifyState::Ready]);
+        server
+            .run(async {
+                stop.await;
+                tell_the_service_manager(&[NotifyState::Stopping]);
+            })
+            .await;
+        Ok(())
     })?
+}
+
+/// Sees that there are file descriptors for as many connections as there may be, or lets there be fewer.
+fn make_room(config: &mut Config) {
+    let (wanted, name) = (config.limits.connections, &config.names.connections);
+    let room = room_for_connections(wanted);
+    if room < wanted {
+        tracing::warn!("{name} {wanted}: the system has file descriptors for {room} (see `ulimit -n`)");
+    }
+    config.limits.connections = room;
+}
+
+/// Tells systemd, if that is who started the program and waits to be told (sd_notify(3)).
+fn tell_the_service_manager(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
 }
 
 fn announce(config: &Config, server: &Server) {
     let root = config.root.display();
     tracing::info!("serving {root} on http://{}/", server.address());
+    if let Some(address) = server.admin_address() {
+        tracing::info!("metrics on http://{address}/metrics");
+    }
 }
 
 fn run_demo(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
-    log_to_stderr("warn");
+    log_to_stderr("warn", LogFormat::Text);
     let listen = matches.get_one::<String>("listen").map_or("", String::as_str);
     let listen = listen
         .parse()

@@ -267,7 +267,17 @@ async fn every_option_is_in_force(place: Place) {
         ("cache", "1MiB"),
         ("threads", "7"),
         ("shutdown-timeout", "100ms"),
-        ("log", "info,tailcast::error=off"),
+        ("admin-listen", "127.0.0.3:0"),
+        ("connections", "1001"),
+        ("requests-per-address", "1002"),
+        ("trusted-proxies", "127.0.0.0/9"),
+        ("header-size", "9KiB"),
+        ("idle-timeout", "1003ms"),
+        ("stall-timeout", "1004ms"),
+        ("queue", "1005"),
+        ("ranges", "1"),
+        ("log-format", "json"),
+        ("log", "info,tailcast::access=off"),
     ];
     let mut server = Daemon::start(place.serve(&options, &beside.path().join("t.toml")));
     let address = server.address().await;
@@ -278,6 +288,28 @@ async fn every_option_is_in_force(place: Place) {
     assert_eq!(encoders(&server.child), 7, "{place:?}: threads");
     assert_eq!(get(address, "/audio/none.mp3").await.status, 404);
     assert!(!server.stderr().contains("refused"), "{place:?}: log: {}", server.stderr());
+
+    let said = server.stderr();
+    let admin = said.split_once("metrics on http://").and_then(|(_, url)| url.split_once('/'));
+    let admin = admin.unwrap_or_else(|| panic!("{place:?}: admin-listen: {said}")).0.parse().unwrap();
+    let metrics = get(admin, "/metrics").await.text();
+    for limit in [
+        "connections\"} 1001.0",
+        "requests_per_address\"} 1002.0",
+        "header_size_bytes\"} 9216.0",
+        "idle_timeout_seconds\"} 1.003",
+        "stall_timeout_seconds\"} 1.004",
+        "queue\"} 1005.0",
+        "ranges\"} 1.0",
+        "cache_bytes\"} 1048576.0",
+    ] {
+        assert!(
+            metrics.contains(&format!("tailcast_limit{{limit=\"{limit}\n")),
+            "{place:?}: {limit}: {metrics}"
+        );
+    }
+    let line: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    assert_eq!(line["level"], "INFO", "{place:?}: log-format");
 
     // Somebody who does not read what he asked for would hold it up for five seconds by default.
     File::create(root.file("long.raw")).unwrap().set_len(1 << 30).unwrap();

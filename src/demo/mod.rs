@@ -85,10 +85,10 @@ async fn serve_until(server: Server, stop: &mut (impl Future<Output = ()> + Unpi
     }));
     tokio::select! {
         () = stop => {}
-        served = &mut serving => return served.map_err(io::Error::other)?,
+        served = &mut serving => return served.map_err(io::Error::other),
     }
     drop(signal);
-    serving.await.map_err(io::Error::other)?
+    serving.await.map_err(io::Error::other)
 }
 
 struct SetWhenDropped(Arc<AtomicBool>);

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::conditions::{Verdict, range_holds, verdict};
-use super::range::{RangeSpec, range_specs};
+use super::range::{MostRanges, RangeSpec, range_specs};
 use super::{ContentRange, Finished, Growing, Multipart};
 
 /// What of a `GET` or `HEAD` request matters; the router answers the other methods.
@@ -15,6 +15,8 @@ pub struct Request<'a> {
     pub head: bool,
     /// `Range`
     pub range: Option<&'a str>,
+    /// How many of them are served at most.
+    pub most_ranges: MostRanges,
     /// `If-Range`
     pub if_range: Option<&'a str>,
     /// `If-Match`
@@ -91,7 +93,8 @@ pub fn decide(request: &Request<'_>, entity: &Entity<'_>) -> Decision {
 
 /// The ranges that count; none means the whole.
 fn wanted(request: &Request<'_>, etag: Option<&str>) -> Vec<RangeSpec> {
-    request.range.filter(|_| range_holds(request.if_range, etag)).map(range_specs).unwrap_or_default()
+    let range = request.range.filter(|_| range_holds(request.if_range, etag));
+    range.map(|range| range_specs(range, request.most_ranges)).unwrap_or_default()
 }
 
 impl Entity<'_> {

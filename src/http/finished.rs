@@ -67,7 +67,7 @@ impl Finished<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::range::range_specs;
+    use super::super::range::{MostRanges, range_specs};
     use super::super::{Boundary, ContentRange};
     use super::*;
 
@@ -76,7 +76,8 @@ mod tests {
     }
 
     fn get_of(len: u64, range: &str) -> Answer {
-        Finished { len, etag: "\"tag\"", media_type: "audio/mpeg" }.get(&range_specs(range))
+        Finished { len, etag: "\"tag\"", media_type: "audio/mpeg" }
+            .get(&range_specs(range, MostRanges::default()))
     }
 
     fn whole(len: u64) -> Answer {

@@ -107,7 +107,7 @@ impl Growing {
 
 #[cfg(test)]
 mod tests {
-    use super::super::range::range_specs;
+    use super::super::range::{MostRanges, range_specs};
     use super::*;
 
     /// 0xFFFFFFFF + 8
@@ -116,14 +116,14 @@ mod tests {
     const OGG: Growing = Growing { virtual_total: None, ..WAV };
 
     fn get(growing: Growing, range: &str) -> Answer {
-        match growing.get(&range_specs(range)) {
+        match growing.get(&range_specs(range, MostRanges::default())) {
             Decision::Answer(answer) => answer,
             Decision::Wait { byte } => panic!("waits for {byte}"),
         }
     }
 
     fn waits_for(growing: Growing, range: &str) -> u64 {
-        match growing.get(&range_specs(range)) {
+        match growing.get(&range_specs(range, MostRanges::default())) {
             Decision::Wait { byte } => byte,
             Decision::Answer(answer) => panic!("{answer:?}"),
         }

@@ -38,6 +38,7 @@ pub use finished::Finished;
 pub use freshness::Freshness;
 pub use growing::Growing;
 pub use multipart::{Boundary, Multipart, Piece};
+pub use range::MostRanges;
 
 /// The value of `Accept-Ranges`, for a growing rendition as well as a finished one (RFC 9110 14.3).
 pub const ACCEPT_RANGES: &str = "bytes";

@@ -259,7 +259,7 @@ proptest! {
         head in any::<bool>(),
     ) {
         let [if_range, if_match, if_none_match] = conditions.each_ref().map(Option::as_deref);
-        let request = Request { head, range: Some(&range), if_range, if_match, if_none_match };
+        let request = Request { head, range: Some(&range), if_range, if_match, if_none_match, ..Request::default() };
         let as_get = Request { head: false, range: None, ..request };
         for entity in [finished(len), Entity::Growing(growing)] {
             let Decision::Answer(answer) = decide(&request, &entity) else { continue };

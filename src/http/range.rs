@@ -11,21 +11,32 @@ pub(super) use http_range_header::SyntacticallyCorrectRange as RangeSpec;
 use http_range_header::{ParsedRanges, parse_range_header_with_max_ranges};
 
 /// With more ranges than these a client is not served better by them than by the whole (RFC 9110 17.15).
-const MAX_RANGES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
+#[derive(Clone, Copy, Debug)]
+pub struct MostRanges(pub NonZeroUsize);
+
+impl Default for MostRanges {
+    fn default() -> Self {
+        Self(NonZeroUsize::MIN.saturating_add(15))
+    }
+}
 
 /// The ranges asked for, in the client's order. Empty when the header is to be ignored: another unit,
 /// malformed, too many.
 ///
 /// A number that does not fit becomes `u64::MAX`: as a last position or a suffix it means "to the end" or
 /// "all", and as a first position it is behind every end. Above 30 digits the header is ignored.
-pub(super) fn range_specs(value: &str) -> Vec<RangeSpec> {
-    parse_range_header_with_max_ranges(value, MAX_RANGES).map(ParsedRanges::into_ranges).unwrap_or_default()
+pub(super) fn range_specs(value: &str, most: MostRanges) -> Vec<RangeSpec> {
+    parse_range_header_with_max_ranges(value, most.0).map(ParsedRanges::into_ranges).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::RangeSpec::{FromLast, FromStart, Indexed};
     use super::*;
+
+    fn range_specs(value: &str) -> Vec<RangeSpec> {
+        super::range_specs(value, MostRanges::default())
+    }
 
     fn ignored(value: &str) -> bool {
         range_specs(value).is_empty()

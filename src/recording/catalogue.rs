@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use tailcast_codecs::pcm::Endian;
 use tailcast_codecs::{PcmSpec, SampleFormat};
 use tokio::sync::{broadcast, watch};
@@ -75,6 +77,14 @@ impl Catalogue {
             changes: Watch::default(),
         };
         Ok(Self { folder: Arc::new(folder) })
+    }
+
+    /// That the folder can be read. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self) -> io::Result<()> {
+        self.folder.dir.entries().map(drop)
     }
 
     /// The recording of a name, just looked at. Blocks.
@@ -191,7 +201,8 @@ impl Folder {
 
     fn open_file(&self, file_name: &str) -> io::Result<File> {
         // A pipe that was put there since would otherwise be waited on.
-        let options = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).clone();
+        let options =
+            OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).clone();
         let file = self.dir.open_with(file_name, &options)?.into_std();
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a plain file")) }
     }
@@ -328,7 +339,7 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     // has a metadata all the same, and fails when it is opened.
     is_not_there(error)
         || matches!(error.kind(), NotADirectory | PermissionDenied)
-        || error.raw_os_error() == Some(libc::ELOOP)
+        || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
 /// Whether an error means that there is no file of that name, or cannot be one since it would be too long.

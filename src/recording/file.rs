@@ -39,6 +39,8 @@ pub struct Extent {
     pub frames: u64,
     /// Growing, ended or lost.
     pub state: State,
+    /// When the last of them was written, as well as that can be told.
+    pub written: Instant,
 }
 
 impl Extent {
@@ -228,7 +230,7 @@ impl Recording {
         let recording = Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             inode: (metadata.dev(), metadata.ino()),
-            extent: watch::Sender::new(Extent { frames: 0, state: State::Growing }),
+            extent: watch::Sender::new(Extent { frames: 0, state: State::Growing, written: now }),
             digest: Mutex::new(None),
             followed: Mutex::new(false),
             looking: Mutex::new(()),
@@ -406,7 +408,11 @@ impl Recording {
         if let Some(sidecar) = sidecar {
             (seen.sidecar, seen.vouched) = (sidecar, turn.begun);
         }
-        let extent = Extent { frames: data / self.frame_bytes(), state: self.state(&seen) };
+        let extent = Extent {
+            frames: data / self.frame_bytes(),
+            state: self.state(&seen),
+            written: seen.since.checked_sub(seen.still).unwrap_or(seen.since),
+        };
         *self.seen.lock() = seen;
         Ok((extent, is_described_anew))
     }

@@ -1,7 +1,9 @@
 //! `GET|HEAD /audio/{name}`: a recording from any second of it, in any format.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body as AxumBody;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -18,10 +20,12 @@ use super::query::{self, RenditionQuery, coming};
 use super::{App, blocking, fresh, no_body};
 use crate::body::{BodyError, BodyReader, End, Until};
 use crate::error::Problem;
+use crate::exchange::Heard;
 use crate::http::{
     ACCEPT_RANGES, Answer, Body, Boundary, Decision, Entity, Finished as FinishedEntity, Freshness,
     Growing as GrowingEntity, Multipart, Piece, Request, decide,
 };
+use crate::listener::Listener;
 use crate::recording::{Extent, Recording, RecordingError, State as RecordingState};
 use crate::rendition::{Decided, Finished, Rendition, Shape};
 use crate::segments::SegmentError;
@@ -35,6 +39,7 @@ pub async fn audio(
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let asked = Instant::now();
     let Path(path) = path?;
     let query = query::checked(query)?;
     app.check_running()?;
@@ -49,7 +54,7 @@ pub async fn audio(
         return Ok(elsewhere(&settled));
     }
     let rendition = Arc::new(blocking(move || query.rendition(recording, format)).await??);
-    let exchange = Exchange { app, rendition, moving, head: method == Method::HEAD, headers };
+    let exchange = Exchange { app, rendition, moving, head: method == Method::HEAD, headers, format, asked };
     let mut response = exchange.answer().await?;
     if named.is_none() {
         // A cache must not give one client's format to another (RFC 9110 12.5.5).
@@ -118,6 +123,9 @@ struct Exchange {
     moving: bool,
     head: bool,
     headers: HeaderMap,
+    format: Format,
+    /// When it came.
+    asked: Instant,
 }
 
 /// What a decision was made on.
@@ -173,6 +181,7 @@ impl Exchange {
         let request = Request {
             head: self.head,
             range: range.as_deref(),
+            most_ranges: self.app.most_ranges,
             if_range: if_range.as_deref(),
             if_match: if_match.as_deref(),
             if_none_match: if_none_match.as_deref(),
@@ -234,8 +243,16 @@ impl Exchange {
             app: self.app,
             extent,
             end: facts.finished.map(|(finished, _)| End { finished, extent: facts.extent }),
+            format: self.format,
+            heard: Heard::default(),
+            asked: self.asked,
         };
+        if first_of(&answer.body).is_some_and(|(from, until)| !reading.reader(from, until).has_room()) {
+            return Err(Problem::queue());
+        }
+        let heard = reading.heard.clone();
         let mut response = Response::new(body(reading, answer.body, boundary));
+        response.extensions_mut().insert(heard);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)
@@ -259,10 +276,15 @@ struct Reading {
     app: App,
     extent: watch::Receiver<Extent>,
     end: Option<End>,
+    format: Format,
+    /// How much of it was sent.
+    heard: Heard,
+    /// When it was asked for.
+    asked: Instant,
 }
 
 impl Reading {
-    fn stream(&self, from: u64, until: Until) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
+    fn reader(&self, from: u64, until: Until) -> BodyReader {
         BodyReader::new(
             Arc::clone(&self.rendition),
             Arc::clone(&self.app.segments),
@@ -271,35 +293,47 @@ impl Reading {
             self.end.clone(),
             (from, until),
         )
-        .into_stream()
+    }
+
+    fn stream(&self, from: u64, until: Until) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
+        let listener = Listener::new(&self.app.metrics, self.format.name(), self.heard.clone(), self.asked);
+        let begun = (self.reader(from, until), listener);
+        stream::try_unfold(begun, async |(mut reader, mut listener)| {
+            let bytes = reader.next().await?;
+            Ok(bytes.map(|bytes| {
+                listener.took(&reader, bytes.len());
+                (bytes, (reader, listener))
+            }))
+        })
+    }
+}
+
+/// The first byte of a body, and where it ends.
+fn first_of(body: &Body) -> Option<(u64, Until)> {
+    let exactly = |range: &Range<u64>| (range.start, Until::Byte(range.end));
+    match body {
+        Body::Empty => None,
+        Body::Bytes(range) => Some(exactly(range)),
+        Body::Follow { from, limit } => Some((*from, Until::End(Some(*limit)))),
+        Body::Multipart(multipart) => multipart.parts.first().map(exactly),
     }
 }
 
 fn body(reading: Reading, body: Body, boundary: Boundary) -> AxumBody {
-    match body {
-        Body::Empty => no_body(),
-        Body::Bytes(range) => stream_body(&reading, reading.stream(range.start, Until::Byte(range.end))),
-        Body::Follow { from, limit } => stream_body(&reading, reading.stream(from, Until::End(Some(limit)))),
+    let Some((from, until)) = first_of(&body) else { return no_body() };
+    let name = reading.rendition.recording().name().to_string();
+    let bytes = match body {
         Body::Multipart(multipart) => {
             let pieces: Vec<Piece> = multipart.pieces(boundary).collect();
-            let name = reading.rendition.recording().name().to_string();
             let parts = stream::iter(pieces).flat_map(move |piece| match piece {
                 Piece::Text(text) => stream::once(async { Ok(Bytes::from(text)) }).boxed(),
                 Piece::Bytes(range) => reading.stream(range.start, Until::Byte(range.end)).boxed(),
             });
-            AxumBody::from_stream(
-                parts.inspect_err(move |error| log_broken(&name, error)).map_err(io::Error::other),
-            )
+            parts.boxed()
         }
-    }
-}
-
-fn stream_body(
-    reading: &Reading,
-    stream: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
-) -> AxumBody {
-    let name = reading.rendition.recording().name().to_string();
-    AxumBody::from_stream(stream.inspect_err(move |error| log_broken(&name, error)).map_err(io::Error::other))
+        _ => reading.stream(from, until).boxed(),
+    };
+    AxumBody::from_stream(bytes.inspect_err(move |error| log_broken(&name, error)).map_err(io::Error::other))
 }
 
 fn log_broken(name: &str, error: &BodyError) {

@@ -9,7 +9,8 @@
 //! | `/waveform/{name}.json`, `/waveform/{name}.dat` | [`waveform`] |
 //! | `/`, `/play/{name}` | [`page`], with the [`player`]'s markup |
 //! | `/assets/{version}/{file}` | [`assets`]: the pages' scripts and styles, from `web/` |
-//! | `/healthz` | [`health`] |
+//! | `/healthz`, `/readyz` | [`health`] |
+//! | `/metrics` | [`metrics`], on the admin address if there is one |
 //!
 //! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording
 //! anywhere, `words` what pages say of one, `headers` what all do with headers.
@@ -20,6 +21,7 @@ pub mod events;
 mod headers;
 pub mod health;
 pub mod list;
+pub mod metrics;
 pub mod page;
 pub mod player;
 pub mod query;
@@ -46,7 +48,10 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::error::{Problem, log_refusals};
+use crate::error::Problem;
+use crate::exchange::{Exchanges, exchange};
+use crate::http::MostRanges;
+use crate::metrics::Metrics;
 use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
 use crate::segments::Segments;
 use crate::waveform::Waveforms;
@@ -60,6 +65,10 @@ pub struct App {
     pub segments: Arc<Segments>,
     /// What is computed of them.
     pub waveforms: Arc<Waveforms>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How many ranges of a request are served.
+    pub most_ranges: MostRanges,
     /// Turns true when the server is to stop.
     pub stop: watch::Receiver<bool>,
     /// Requests whose handler panicked. It stays at zero; a test looks.
@@ -99,30 +108,49 @@ fn no_body() -> Body {
     Body::from_stream(stream::empty::<io::Result<Bytes>>())
 }
 
-/// All endpoints.
-pub fn router(app: App) -> Router {
-    let panics = Arc::clone(&app.panics);
-    Router::new()
+/// What listeners and their players ask for, each request an exchange among those that `exchanges` counts and bounds.
+pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> Router {
+    let router = if with_metrics { watchers() } else { health() };
+    let router = router
         .route("/", read_only(page::index))
         .route("/play/{*name}", read_only(page::play))
         .route("/assets/{version}/{file}", read_only(assets::asset))
         .route("/events", read_only(events::of_list))
-        .route("/healthz", read_only(health::healthz))
         .route("/recordings", read_only(list::list))
         .route("/recordings/{*name}", read_only(recordings::show))
         .route("/audio/{*name}", read_only(audio::audio))
-        .route("/waveform/{*name}", read_only(waveform::waveform))
+        .route("/waveform/{*name}", read_only(waveform::waveform));
+    finish(router, app, exchanges)
+}
+
+/// What whoever watches the server asks for, on an address of its own.
+pub(crate) fn admin(app: App, exchanges: Exchanges) -> Router {
+    finish(watchers(), app, exchanges)
+}
+
+fn health() -> Router<App> {
+    Router::new().route("/healthz", read_only(health::healthz)).route("/readyz", read_only(health::readyz))
+}
+
+fn watchers() -> Router<App> {
+    health().route("/metrics", read_only(metrics::metrics))
+}
+
+/// What all of them have in common.
+fn finish(router: Router<App>, app: App, exchanges: Exchanges) -> Router {
+    let panics = Arc::clone(&app.panics);
+    router
         .fallback(no_such_path)
         .with_state(app)
         .layer(axum::middleware::map_response(common_headers))
         .layer(cors())
         .layer(axum::middleware::from_fn(plain_options))
-        .layer(axum::middleware::from_fn(log_refusals))
         .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| {
             panics.fetch_add(1, Ordering::Relaxed);
             tracing::error!("a request handler panicked");
             Problem::internal("this request hit a bug").into_response()
         }))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(exchanges), exchange))
 }
 
 /// A path that is read: GET and HEAD go to its handler, everything else is refused.

@@ -19,9 +19,11 @@ pub mod segment;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use moka::notification::RemovalCause;
 use parking_lot::Mutex;
 use tailcast_codecs::coder::Available;
 use tailcast_codecs::{Codec, CodecError, SegmentCoder};
@@ -67,6 +69,13 @@ impl Track {
         &self.codec_id
     }
 
+    /// Whether the recorder is at work on the sound of a segment.
+    fn is_live(&self, number: u64, extent: &Extent) -> bool {
+        let grid = self.codec.grid();
+        let codable = grid.codable(self.codec.feed().ready(extent.frames));
+        extent.is_growing() && codable < (number + 1).saturating_mul(grid.segment_packets)
+    }
+
     /// The key of a segment, of a recording that goes as far as `extent`.
     ///
     /// A segment that the end of a recording falls into (or just behind) depends on where that end is, so
@@ -95,6 +104,9 @@ pub struct Key {
     end: Option<u64>,
 }
 
+/// Segments for each encoder with which it is [crowded](Segments::is_crowded).
+const CROWD: usize = 8;
+
 /// Bytes that an entry of the cache takes beside the packets.
 const ENTRY_OVERHEAD: usize = 512;
 
@@ -120,6 +132,34 @@ pub struct Counters {
     pub hits: AtomicU64,
     /// Readers that joined a segment under way.
     pub joined: AtomicU64,
+    /// Nanoseconds that encoders were at work.
+    encoding: AtomicU64,
+    evicted: Arc<AtomicU64>,
+}
+
+impl Counters {
+    /// Seconds that encoders were at work, all of them together.
+    pub fn encode_seconds(&self) -> f64 {
+        Duration::from_nanos(self.encoding.load(Ordering::Relaxed)).as_secs_f64()
+    }
+
+    /// Segments that left the cache to make room for others.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+}
+
+/// Turns that wait for an encoder.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting {
+    /// At the live edge.
+    pub live: usize,
+    /// That a listener waits for.
+    pub awaited: usize,
+    /// Read ahead.
+    pub ahead: usize,
+    /// That nobody hears.
+    pub idle: usize,
 }
 
 /// The segments of every recording: those under way and those in the cache.
@@ -128,15 +168,22 @@ pub struct Segments {
     pool: Pool,
     cache: moka::sync::Cache<Key, Arc<Segment>>,
     under_way: Mutex<HashMap<Key, Arc<Segment>>>,
+    /// Those of them for which there is sound to code.
+    busy: AtomicUsize,
+    /// How many that may be before nobody else is begun with.
+    most: usize,
     counters: Counters,
 }
 
 impl Segments {
-    /// `threads` encoders at a time, and at most `cache_bytes` of sealed segments kept.
+    /// `threads` encoders at a time, and at most `cache_bytes` of sealed segments kept; there is [room](Self::has_room) for
+    /// `most` to be coded or wait for it.
     ///
     /// # Errors
     /// When the threads cannot be started.
-    pub fn new(threads: usize, cache_bytes: u64) -> std::io::Result<Arc<Self>> {
+    pub fn new(threads: usize, cache_bytes: u64, most: usize) -> std::io::Result<Arc<Self>> {
+        let counters = Counters::default();
+        let evicted = Arc::clone(&counters.evicted);
         let cache = moka::sync::Cache::builder()
             .max_capacity(cache_bytes)
             .weigher(|_: &Key, segment: &Arc<Segment>| {
@@ -144,9 +191,12 @@ impl Segments {
             })
             // The plain rule, so that what a listener has just heard is what the next one finds.
             .eviction_policy(moka::policy::EvictionPolicy::lru())
+            .eviction_listener(move |_, _, cause| {
+                evicted.fetch_add(u64::from(cause == RemovalCause::Size), Ordering::Relaxed);
+            })
             .build();
-        let under_way = Mutex::new(HashMap::new());
-        Ok(Arc::new(Self { pool: Pool::new(threads)?, cache, under_way, counters: Counters::default() }))
+        let (under_way, busy) = (Mutex::default(), AtomicUsize::new(0));
+        Ok(Arc::new(Self { pool: Pool::new(threads)?, cache, under_way, busy, most, counters }))
     }
 
     /// Encoders that run at a time.
@@ -168,6 +218,43 @@ impl Segments {
     /// Segments that are being coded or wait for the recorder.
     pub fn under_way(&self) -> usize {
         self.under_way.lock().len()
+    }
+
+    /// Those of them that do not wait for the recorder.
+    pub fn busy(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// Segments in the cache.
+    pub fn cached(&self) -> u64 {
+        self.cache.run_pending_tasks();
+        self.cache.entry_count()
+    }
+
+    /// Turns that wait for an encoder.
+    pub fn waiting(&self) -> Waiting {
+        let [live, awaited, ahead, idle] = self.pool.waiting();
+        Waiting { live, awaited, ahead, idle }
+    }
+
+    /// Jobs of encoders that panicked.
+    pub fn panicked(&self) -> u64 {
+        self.pool.panicked()
+    }
+
+    /// Whether somebody else may begin to listen at segment `number`, of a recording that goes as far as `extent`. There always
+    /// is room for what needs no more work than there is already, and at the live edge.
+    pub fn has_room(&self, track: &Track, number: u64, extent: &Extent) -> bool {
+        if self.busy() < self.most || track.is_live(number, extent) {
+            return true;
+        }
+        let key = track.key(number, extent);
+        self.under_way.lock().contains_key(&key) || self.cache.contains_key(&key)
+    }
+
+    /// Whether encoders have enough to do with what listeners wait for, so that nothing should be read ahead.
+    pub fn is_crowded(&self) -> bool {
+        self.busy() > CROWD * self.threads()
     }
 
     /// Runs `work` on a thread of the encoders when there is nothing to code that is for a listener, or when there has been
@@ -209,6 +296,30 @@ struct Driver {
     segment: Arc<Segment>,
 }
 
+/// Counts a segment among those that encoders have work with.
+struct Busy<'a> {
+    count: Option<&'a AtomicUsize>,
+}
+
+impl<'a> Busy<'a> {
+    fn new(segments: &'a Segments) -> Self {
+        segments.busy.fetch_add(1, Ordering::Relaxed);
+        Self { count: Some(&segments.busy) }
+    }
+
+    fn end(&mut self) {
+        if let Some(count) = self.count.take() {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// How far a turn got.
 enum Turn {
     /// There is sound for another.
@@ -247,6 +358,7 @@ impl Driver {
         let mut extent = self.track.recording.subscribe();
         let mut coder = SegmentCoder::new(Arc::clone(&self.track.codec), self.key.number);
         let mut live = false;
+        let mut busy = Busy::new(&self.segments);
         loop {
             let available = self.available(&extent.borrow_and_update());
             let turn;
@@ -255,6 +367,10 @@ impl Driver {
                 Err(error) => return self.finish(Status::Failed(error)),
             };
             live = matches!(turn, Turn::AtEdge);
+            if live {
+                // For as long as it is there: a few packets now and then.
+                busy.end();
+            }
             let over = match turn {
                 Turn::More => false,
                 Turn::Whole => return self.seal(),
@@ -289,10 +405,13 @@ impl Driver {
             return Ok((coder, Turn::Unwanted));
         }
         let stretch = self.read(batch.source).await?;
-        let segment = Arc::clone(&self.segment);
+        let (segment, segments) = (Arc::clone(&self.segment), Arc::clone(&self.segments));
         let work = move || {
-            let turn = code(&stretch, &segment, &mut coder, available)?;
-            Ok((coder, turn))
+            let begun = Instant::now();
+            let turn = code(&stretch, &segment, &mut coder, available);
+            let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            segments.counters.encoding.fetch_add(took, Ordering::Relaxed);
+            Ok((coder, turn?))
         };
         let urgency = if live { Urgency::Live } else { Urgency::Segment(Arc::clone(&self.segment)) };
         self.segments.pool.run(urgency, work).await.unwrap_or(Err(SegmentError::Gone))

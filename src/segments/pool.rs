@@ -1,10 +1,11 @@
 //! A bounded pool of threads for coding. What was just recorded goes first, then what a listener is waiting for, then
-//! what is read ahead, then what nobody listens to (which gets a turn now and then all the same).
+//! what is read ahead, then what nobody listens to; each of these gets a turn now and then all the same.
 
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use parking_lot::{Condvar, Mutex};
@@ -26,7 +27,7 @@ pub(super) enum Urgency {
 impl Urgency {
     /// Its place in the queue, the first at 0. Whether somebody waits for a segment may have changed since it was
     /// queued, so it is asked now.
-    fn rank(&self) -> u8 {
+    fn rank(&self) -> usize {
         match self {
             Self::Live => 0,
             Self::Segment(segment) if segment.is_awaited() => 1,
@@ -41,26 +42,51 @@ struct Job {
     work: Box<dyn FnOnce() + Send>,
 }
 
-/// Jobs that go before one that nobody hears, at most: its turns are a tenth as long as theirs, so that it comes to its end
-/// on a server that is never idle and takes a hundredth of its time.
+/// Ranks of urgency.
+const RANKS: usize = 4;
+
+/// Jobs that go before one of a lower rank, at most. So all get on, however much there is of what is more urgent: nobody
+/// who listens is kept waiting for ever by those at the live edge, and what nobody hears takes a hundredth of the time (its
+/// turns are a tenth as long) and comes to its end on a server that is never idle.
 const PATIENCE: u32 = 8;
 
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    /// Jobs that went before an idle one since the last of these.
-    went_before: u32,
+    /// For each rank the jobs of higher ones that went before it since the last of its own.
+    passed_over: [u32; RANKS],
     closed: bool,
 }
 
 impl Queue {
-    /// The most urgent job, of equals the first; or an idle one whose patience is at an end.
+    /// The most urgent job, of equals the first; or one of those whose patience is at an end.
     fn next(&mut self) -> Option<Job> {
-        let (first, _) = self.jobs.iter().enumerate().min_by_key(|(_, job)| job.urgency.rank())?;
-        let idle = self.jobs.iter().position(|job| matches!(job.urgency, Urgency::Idle));
-        let next = idle.filter(|_| self.went_before >= PATIENCE).unwrap_or(first);
-        self.went_before = if idle.is_none_or(|idle| idle == next) { 0 } else { self.went_before + 1 };
-        self.jobs.remove(next)
+        let mut first: [Option<usize>; RANKS] = [None; RANKS];
+        for (place, job) in self.jobs.iter().enumerate() {
+            if let Some(first) = first.get_mut(job.urgency.rank()) {
+                first.get_or_insert(place);
+            }
+        }
+        let ranks = || first.iter().zip(self.passed_over).enumerate();
+        let waiting = || ranks().filter_map(|(rank, (place, passed))| Some((rank, (*place)?, passed)));
+        let impatient = waiting().find(|(.., passed)| *passed >= PATIENCE);
+        let (rank, place, _) = impatient.or_else(|| waiting().next())?;
+        for (lower, passed) in self.passed_over.iter_mut().enumerate() {
+            let waits = first.get(lower).is_some_and(Option::is_some);
+            *passed = if waits && lower != rank { *passed + u32::from(lower > rank) } else { 0 };
+        }
+        self.jobs.remove(place)
+    }
+
+    /// Jobs of each rank.
+    fn waiting(&self) -> [usize; RANKS] {
+        let mut waiting = [0; RANKS];
+        for job in &self.jobs {
+            if let Some(count) = waiting.get_mut(job.urgency.rank()) {
+                *count += 1;
+            }
+        }
+        waiting
     }
 }
 
@@ -68,6 +94,7 @@ impl Queue {
 struct Shared {
     queue: Mutex<Queue>,
     more: Condvar,
+    panicked: AtomicU64,
 }
 
 /// The threads. They end when the pool is dropped, after what they are at.
@@ -94,6 +121,16 @@ impl Pool {
 
     pub(super) fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Jobs that wait, the most urgent first: live, awaited, ahead, idle.
+    pub(super) fn waiting(&self) -> [usize; RANKS] {
+        self.shared.queue.lock().waiting()
+    }
+
+    /// Jobs that panicked.
+    pub(super) fn panicked(&self) -> u64 {
+        self.shared.panicked.load(Ordering::Relaxed)
     }
 
     /// Runs `work` when its turn comes; `None` if it panicked or the pool is gone.
@@ -135,6 +172,7 @@ fn serve(shared: &Shared) {
             }
         };
         if catch_unwind(AssertUnwindSafe(job.work)).is_err() {
+            shared.panicked.fetch_add(1, Ordering::Relaxed);
             tracing::error!("an encoder panicked; what it was at is given up");
         }
     }
@@ -174,5 +212,19 @@ mod tests {
         }
         let expected = [vec![0; 8], vec![3], vec![0; 8], vec![3], vec![0; 2]].concat();
         assert_eq!(ranks, expected);
+    }
+
+    #[tokio::test]
+    async fn nobody_starves_however_much_there_is_of_what_is_more_urgent() {
+        let job = |urgency| Job { urgency, work: Box::new(|| ()) };
+        let ahead = || job(Urgency::Segment(Arc::new(Segment::new())));
+        let mut queue = Queue::default();
+        let mut served = [0; RANKS];
+        for _ in 0..900 {
+            // There always is one of each of these.
+            queue.jobs.extend([job(Urgency::Live), ahead(), job(Urgency::Idle)]);
+            served[queue.next().unwrap().urgency.rank()] += 1;
+        }
+        assert_eq!(served, [720, 0, 90, 90]);
     }
 }

@@ -80,11 +80,12 @@ impl Root {
 /// The server in this process, on a port of its own. It is stopped when dropped.
 pub struct Running {
     pub address: SocketAddr,
+    pub admin: Option<SocketAddr>,
     pub segments: Arc<Segments>,
     pub waveforms: Arc<Waveforms>,
     panics: Box<dyn Fn() -> u64 + Send + Sync>,
     stop: Option<oneshot::Sender<()>>,
-    served: Option<JoinHandle<std::io::Result<()>>>,
+    served: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -100,13 +101,13 @@ impl Running {
         change(&mut config);
         let server = Server::bind(&config).await.unwrap();
         let (address, segments) = (server.address(), Arc::clone(server.segments()));
-        let waveforms = Arc::clone(server.waveforms());
+        let (waveforms, admin) = (Arc::clone(server.waveforms()), server.admin_address());
         let panics = Box::new(server.panics());
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Self { address, segments, waveforms, panics, stop: Some(stop), served: Some(served) }
+        Self { address, admin, segments, waveforms, panics, stop: Some(stop), served: Some(served) }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -158,7 +159,7 @@ impl Running {
     /// Stops as on a signal and waits until it has.
     pub async fn stop(mut self) {
         drop(self.stop.take());
-        self.served.take().unwrap().await.unwrap().unwrap();
+        self.served.take().unwrap().await.unwrap();
     }
 }
 

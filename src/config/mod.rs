@@ -3,15 +3,21 @@
 //! Each is taken as text together with where it was written, so that every error can say which option, by the
 //! name its author used, has which wrong value.
 
+mod values;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
+use ipnet::IpNet;
 use tailcast_codecs::PcmSpec;
+
+pub(crate) use values::{cores, thread_count};
 
 use crate::time;
 
@@ -32,21 +38,61 @@ pub struct Config {
     pub threads: usize,
     /// How long bodies may take to end after a signal to stop.
     pub shutdown_timeout: Duration,
+    /// Where `/metrics` is, instead of among the others.
+    pub admin_listen: Option<SocketAddr>,
+    /// What nobody gets more of.
+    pub limits: Limits,
     /// What is logged, as a filter of `tracing`.
     pub log: String,
+    /// How it is written.
+    pub log_format: LogFormat,
     /// By which names the options were given that may yet turn out not to work.
     pub names: Names,
 }
 
-/// What `root`, `listen` and `threads` were written as, for errors: `--root`, `TAILCAST_ROOT`, …
+/// What nobody gets more of, so that nobody takes it from the others.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at a time.
+    pub connections: NonZeroUsize,
+    /// Requests of one client under way at a time, by its address.
+    pub requests_per_address: NonZeroUsize,
+    /// Proxies that tell for whom they ask.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Bytes of the head of a request.
+    pub header_size: usize,
+    /// How long a client may take to send one, or keep a connection without.
+    pub idle_timeout: Duration,
+    /// How long a client may take nothing of what there is for it.
+    pub stall_timeout: Duration,
+    /// Segments that are coded, or wait to be, before nobody else is begun with.
+    pub queue: NonZeroUsize,
+    /// Ranges that are served of one request.
+    pub ranges: NonZeroUsize,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// What those options were written as that may yet turn out not to work: `--root`, `TAILCAST_ROOT`, …
 #[derive(Debug, Clone)]
 pub struct Names {
     /// The folder's.
     pub root: Origin,
     /// The address's.
     pub listen: Origin,
+    /// That of the other address.
+    pub admin_listen: Origin,
     /// That of the number of encoders.
     pub threads: Origin,
+    /// That of the number of connections.
+    pub connections: Origin,
 }
 
 /// One option: its name, what stands for its value in the help, its default, and what it is.
@@ -57,7 +103,7 @@ struct Setting {
     help: &'static str,
 }
 
-const SETTINGS: [Setting; 8] = [
+const SETTINGS: [Setting; 18] = [
     Setting { name: "root", value: "DIR", default: None, help: "The folder of recordings" },
     Setting {
         name: "listen",
@@ -94,6 +140,66 @@ const SETTINGS: [Setting; 8] = [
         value: "TIME",
         default: Some("5"),
         help: "How long answers may take to end after a signal to stop (seconds, or with a unit)",
+    },
+    Setting {
+        name: "admin-listen",
+        value: "ADDRESS",
+        default: None,
+        help: "Where /metrics is, address and port [default: among the others]",
+    },
+    Setting {
+        name: "connections",
+        value: "N",
+        default: Some("4096"),
+        help: "Connections at a time; the next is told to come again",
+    },
+    Setting {
+        name: "requests-per-address",
+        value: "N",
+        default: Some("256"),
+        help: "Requests of one client's address that are under way at a time",
+    },
+    Setting {
+        name: "trusted-proxies",
+        value: "ADDRESSES",
+        default: Some("127.0.0.0/8,::1"),
+        help: "Proxies that tell in X-Forwarded-For for whom they ask (addresses or networks, with commas)",
+    },
+    Setting {
+        name: "header-size",
+        value: "SIZE",
+        default: Some("16KiB"),
+        help: "How long the head of a request may be",
+    },
+    Setting {
+        name: "idle-timeout",
+        value: "TIME",
+        default: Some("30"),
+        help: "How long a client may take to send the head of a request, also of the next on a connection",
+    },
+    Setting {
+        name: "stall-timeout",
+        value: "TIME",
+        default: Some("5m"),
+        help: "How long a client may take nothing of an answer of which there is more",
+    },
+    Setting {
+        name: "queue",
+        value: "N",
+        default: Some("256"),
+        help: "Segments that are coded or wait to be; beyond that who wants another is told to come again",
+    },
+    Setting {
+        name: "ranges",
+        value: "N",
+        default: Some("16"),
+        help: "Ranges that are served of one request; who wants more gets the whole",
+    },
+    Setting {
+        name: "log-format",
+        value: "FORM",
+        default: Some("text"),
+        help: "How the log is written: text, or json (an object a line)",
     },
     Setting {
         name: "log",
@@ -260,17 +366,43 @@ impl Settings<'_> {
             Some(_) => self.get("threads", thread_count)?,
             None => cores(),
         };
+        let admin_listen = match self.find("admin-listen") {
+            Some(_) => Some(self.get("admin-listen", values::address)?),
+            None => None,
+        };
         let name = |name| self.find(name).map_or(Origin::Default(name), |(origin, _)| origin);
         Ok(Config {
-            root: self.get("root", folder)?,
-            listen: self.get("listen", address)?,
+            root: self.get("root", values::folder)?,
+            listen: self.get("listen", values::address)?,
             pcm: self.get("pcm", |text| text.parse::<PcmSpec>())?,
             growth_timeout: self.get("growth-timeout", time::duration)?,
-            cache: self.get("cache", size)?,
+            cache: self.get("cache", values::size)?,
             threads,
             shutdown_timeout: self.get("shutdown-timeout", time::duration)?,
-            log: self.get("log", filter)?,
-            names: Names { root: name("root"), listen: name("listen"), threads: name("threads") },
+            admin_listen,
+            limits: self.limits()?,
+            log: self.get("log", values::filter)?,
+            log_format: self.get("log-format", values::log_format)?,
+            names: Names {
+                root: name("root"),
+                listen: name("listen"),
+                admin_listen: name("admin-listen"),
+                threads: name("threads"),
+                connections: name("connections"),
+            },
+        })
+    }
+
+    fn limits(&self) -> Result<Limits, ConfigError> {
+        Ok(Limits {
+            connections: self.get("connections", values::count)?,
+            requests_per_address: self.get("requests-per-address", values::count)?,
+            trusted_proxies: self.get("trusted-proxies", values::networks)?,
+            header_size: self.get("header-size", values::head_size)?,
+            idle_timeout: self.get("idle-timeout", time::duration)?,
+            stall_timeout: self.get("stall-timeout", time::duration)?,
+            queue: self.get("queue", values::count)?,
+            ranges: self.get("ranges", values::count)?,
         })
     }
 }
@@ -286,65 +418,6 @@ impl Config {
     }
 }
 
-fn folder(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    match std::fs::metadata(&path) {
-        Ok(metadata) if metadata.is_dir() => Ok(path),
-        Ok(_) => Err(format!("`{text}` is not a folder")),
-        Err(error) => Err(format!("`{text}`: {error}")),
-    }
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| format!("`{text}` is not an address with a port, such as 127.0.0.1:8000 or [::]:8000"))
-}
-
-/// One for each core.
-pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// A number of encoders.
-pub(crate) fn thread_count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count @ 1..=1024) => Ok(count),
-        _ => Err(format!("`{text}` is not a number from 1 to 1024")),
-    }
-}
-
-fn filter(text: &str) -> Result<String, String> {
-    // A word by itself that is no level would be the name of a module, and anything mistyped would log nothing.
-    let is_level =
-        |part: &str| part.contains('=') || part.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
-    if let Some(part) = text.split(',').map(str::trim).find(|part| !part.is_empty() && !is_level(part)) {
-        return Err(format!(
-            "`{part}` is not a level (allowed: off, error, warn, info, debug, trace; or MODULE=LEVEL, such as \
-             `tailcast=debug`)"
-        ));
-    }
-    match text.parse::<tracing_subscriber::EnvFilter>() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("`{text}` is not a filter: {error}")),
-    }
-}
-
-/// Bytes: a number, or one with KiB, MiB, GiB (KB, MB, GB and K, M, G are taken for the same).
-fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is not a size, such as 268435456, 256MiB or 1GiB");
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let unit = text.get(digits.len()..).unwrap_or_default().trim().to_ascii_lowercase();
-    let shift = match unit.as_str() {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(1 << shift).ok_or_else(wrong)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,16 +428,6 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_units() {
-        assert_eq!(size("256MiB"), Ok(256 << 20));
-        assert_eq!(size("1 GiB"), Ok(1 << 30));
-        assert_eq!(size("4096"), Ok(4096));
-        for wrong in ["", "MiB", "-1", "1.5MiB", "1XiB", "99999999999GiB"] {
-            assert!(size(wrong).unwrap_err().contains(wrong));
-        }
-    }
-
-    #[test]
     fn a_wrong_value_is_named_with_its_option() {
         for (name, value) in [
             ("listen", "localhost"),
@@ -372,6 +435,16 @@ mod tests {
             ("growth-timeout", "soon"),
             ("cache", "much"),
             ("threads", "0"),
+            ("admin-listen", "8001"),
+            ("connections", "0"),
+            ("requests-per-address", "many"),
+            ("trusted-proxies", "proxy.example"),
+            ("header-size", "4KiB"),
+            ("idle-timeout", "-1"),
+            ("stall-timeout", "x"),
+            ("queue", "0"),
+            ("ranges", "1.5"),
+            ("log-format", "xml"),
             ("root", "/nonexistent"),
         ] {
             let root = if name == "root" { value } else { "/" };
@@ -407,7 +480,7 @@ mod tests {
 
     #[test]
     fn the_commented_file_in_the_docs_is_complete_and_valid() {
-        let text = include_str!("../docs/tailcast.toml");
+        let text = include_str!("../../docs/tailcast.toml");
         let uncommented: String = text
             .lines()
             .map(|line| match line.strip_prefix('#') {

@@ -1,0 +1,126 @@
+//! Values as they are written, each with an error that quotes what is wrong.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use super::LogFormat;
+
+pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => Ok(path),
+        Ok(_) => Err(format!("`{text}` is not a folder")),
+        Err(error) => Err(format!("`{text}`: {error}")),
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not an address with a port, such as 127.0.0.1:8000 or [::]:8000"))
+}
+
+/// One for each core.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A number of encoders.
+pub(crate) fn thread_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=1024) => Ok(count),
+        _ => Err(format!("`{text}` is not a number from 1 to 1024")),
+    }
+}
+
+pub(super) fn filter(text: &str) -> Result<String, String> {
+    // A word by itself that is no level would be the name of a module, and anything mistyped would log nothing.
+    let is_level =
+        |part: &str| part.contains('=') || part.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    if let Some(part) = text.split(',').map(str::trim).find(|part| !part.is_empty() && !is_level(part)) {
+        return Err(format!(
+            "`{part}` is not a level (allowed: off, error, warn, info, debug, trace; or MODULE=LEVEL, such as \
+             `tailcast=debug`)"
+        ));
+    }
+    match text.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("`{text}` is not a filter: {error}")),
+    }
+}
+
+/// Bytes: a number, or one with KiB, MiB, GiB (KB, MB, GB and K, M, G are taken for the same).
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a size, such as 268435456, 256MiB or 1GiB");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = text.get(digits.len()..).unwrap_or_default().trim().to_ascii_lowercase();
+    let shift = match unit.as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
+/// How many of something there may be.
+pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<u32>().ok().and_then(|count| NonZeroUsize::new(usize::try_from(count).ok()?)) {
+        Some(count) => Ok(count),
+        None => Err(format!("`{text}` is not a number from 1 to {}", u32::MAX)),
+    }
+}
+
+/// Bytes of the head of a request. An HTTP client may need 8000 (RFC 9112 3); what is above a MiB is no head.
+pub(super) fn head_size(text: &str) -> Result<usize, String> {
+    match size(text)? {
+        bytes @ 8192..=1_048_576 => Ok(usize::try_from(bytes).unwrap_or(usize::MAX)),
+        _ => Err(format!("`{text}` is not a size from 8KiB to 1MiB")),
+    }
+}
+
+/// Addresses and networks, with commas between them; none at all if empty.
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let network = |part: &str| {
+        let address = || part.parse::<IpAddr>().map(IpNet::from).ok();
+        part.parse().ok().or_else(address).ok_or_else(|| {
+            format!("`{part}` is neither an address nor a network, such as 192.0.2.1 or 2001:db8::/32")
+        })
+    };
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(network).collect()
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("`{text}` is not a form of log (allowed: text, json)")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("256MiB"), Ok(256 << 20));
+        assert_eq!(size("1 GiB"), Ok(1 << 30));
+        assert_eq!(size("4096"), Ok(4096));
+        for wrong in ["", "MiB", "-1", "1.5MiB", "1XiB", "99999999999GiB"] {
+            assert!(size(wrong).unwrap_err().contains(wrong));
+        }
+    }
+
+    #[test]
+    fn networks_are_lists_of_either_form() {
+        let two = networks("127.0.0.0/8, ::1").unwrap();
+        assert_eq!(two, ["127.0.0.0/8".parse().unwrap(), "::1/128".parse::<IpNet>().unwrap()]);
+        assert_eq!(networks(""), Ok(Vec::new()));
+        assert!(networks("::1,localhost").unwrap_err().contains("`localhost`"));
+    }
+}

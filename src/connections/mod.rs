@@ -1,0 +1,188 @@
+//! Connections: accepted while there is room for them, told to come again when there is none, closed when nothing comes
+//! or goes, and brought to an end when the server stops.
+//!
+//! axum's own server has no bounds to any of this, so HTTP/1 is spoken by hyper here.
+
+mod clients;
+mod descriptors;
+mod refusal;
+mod socket;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower_service::Service;
+
+use crate::config::Limits;
+use crate::metrics::Metrics;
+pub(crate) use clients::{Clients, Counted};
+pub use descriptors::room_for_connections;
+use socket::Socket;
+
+/// The other end of a connection, as an extension of its requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+/// How long nothing is accepted after the system had nothing left for another connection, unless one is closed before.
+const BREATH: Duration = Duration::from_secs(1);
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    clients: Arc<Clients>,
+    /// One permit for each that may yet come.
+    room: Arc<Semaphore>,
+    most: u32,
+    refusals: refusal::Refusals,
+}
+
+impl Connections {
+    /// With room for so many as the limits say.
+    pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>, clients: Arc<Clients>) -> Arc<Self> {
+        let most = u32::try_from(limits.connections.get()).unwrap_or(u32::MAX);
+        let most = most.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        let room = Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX)));
+        let refusals = refusal::Refusals::default();
+        Arc::new(Self { limits: limits.clone(), metrics, clients, room, most, refusals })
+    }
+
+    /// Has `router` answer what comes, until `stop` turns true; returns when the last answer has come to its end.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        router: Router,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let ending = stop.clone();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.take(stream, peer, &router, &ending),
+                    Err(error) => self.pause(&error).await,
+                },
+                () = stopped(&mut stop) => break,
+            }
+        }
+        // Who connects from now on is refused by the system, and can go elsewhere at once.
+        drop(listener);
+        let _ = self.room.acquire_many(self.most).await;
+    }
+
+    /// Takes a connection on, if there is room.
+    fn take(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        router: &Router,
+        stop: &watch::Receiver<bool>,
+    ) {
+        let peer = peer.ip().to_canonical();
+        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+            self.metrics.refused("connections");
+            return self.refusals.connections(stream, self.most);
+        };
+        let Ok(counted) = self.clients.connected(peer) else {
+            self.metrics.refused("address");
+            return self.refusals.address(stream, peer, self.limits.requests_per_address);
+        };
+        let (connections, router, stop) = (Arc::clone(self), router.clone(), stop.clone());
+        tokio::spawn(connections.converse(Held { stream, permit, counted }, peer, router, stop));
+    }
+
+    async fn converse(
+        self: Arc<Self>,
+        held: Held,
+        peer: IpAddr,
+        router: Router,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let Held { stream, permit, counted } = held;
+        self.metrics.connections.inc();
+        let socket = Socket::new(stream, self.limits.stall_timeout);
+        let answer = service_fn(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            // Cloned as it is ready: it always is.
+            router.clone().call(request.map(Body::new))
+        });
+        let connection = self.http().serve_connection(TokioIo::new(socket), answer);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stopped(&mut stop) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            self.broke_off(&error, peer);
+        }
+        self.metrics.connections.dec();
+        drop((permit, counted));
+    }
+
+    fn http(&self) -> http1::Builder {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            // From the end of one answer to the head of the next request, too.
+            .header_read_timeout(self.limits.idle_timeout)
+            .max_header_size(self.limits.header_size)
+            // What is held for a client that does not read, beside what is in the system's hands.
+            .max_buf_size(self.limits.header_size.max(MOST_BUFFERED));
+        http
+    }
+
+    /// Counts what the client or its silence brought about; a connection that is simply gone is none of it.
+    fn broke_off(&self, error: &hyper::Error, peer: IpAddr) {
+        let reason = if error.is_timeout() {
+            "idle"
+        } else if error.is_parse_too_large() {
+            "header-size"
+        } else if error.is_parse() {
+            "malformed"
+        } else if socket::is_stall(error) {
+            "stalled"
+        } else {
+            return tracing::trace!(%peer, %error, "a connection broke off");
+        };
+        self.metrics.refused(reason);
+        tracing::debug!(%peer, %error, reason, "a connection was closed");
+    }
+
+    /// Lets a moment pass when the system has nothing left for another connection: those that wait to be accepted wait on.
+    async fn pause(&self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+        if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
+            return;
+        }
+        self.metrics.refused("descriptors");
+        tracing::error!(%error, "no connection can be accepted for now; those that wait go on waiting");
+        tokio::time::sleep(BREATH).await;
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Bytes of an answer that hyper may hold until the socket takes them.
+const MOST_BUFFERED: usize = 64 * 1024;
+
+/// A connection and what is given back when it ends.
+struct Held {
+    stream: TcpStream,
+    permit: OwnedSemaphorePermit,
+    counted: Option<Counted>,
+}

@@ -1,0 +1,73 @@
+//! Answers to connections that are not taken on: who is turned away is told why and when to come again.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::error::Problem;
+
+/// Connections that are told at a time; any more are closed without a word.
+const AT_A_TIME: usize = 64;
+/// How long that may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Turns connections away.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    room: Arc<Semaphore>,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self { room: Arc::new(Semaphore::new(AT_A_TIME)) }
+    }
+}
+
+impl Refusals {
+    /// Since there are as many as there may be.
+    pub(super) fn connections(&self, stream: TcpStream, most: u32) {
+        self.tell(stream, &Problem::connections(most));
+    }
+
+    /// Since its address has as many as one may have.
+    pub(super) fn address(&self, stream: TcpStream, address: IpAddr, most: NonZeroUsize) {
+        self.tell(stream, &Problem::address(address, most));
+    }
+
+    fn tell(&self, stream: TcpStream, problem: &Problem) {
+        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else { return };
+        let answer = written(problem);
+        tokio::spawn(async move {
+            let _ = timeout(PATIENCE, say(stream, answer)).await;
+            drop(permit);
+        });
+    }
+}
+
+/// The problem as a whole answer.
+fn written(problem: &Problem) -> String {
+    let status = problem.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let body = serde_json::to_string(problem).unwrap_or_default();
+    let (seconds, len) = (problem.retry_after().unwrap_or_default(), body.len());
+    format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
+         retry-after: {seconds}\r\nconnection: close\r\ncontent-length: {len}\r\n\r\n{body}",
+        status.as_u16()
+    )
+}
+
+async fn say(mut stream: TcpStream, answer: String) -> std::io::Result<()> {
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await?;
+    // Closed with a request unread, the connection would be reset, and the answer lost with it.
+    let mut unread = [0; 1024];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! A socket that gives up on a client that takes nothing.
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+/// Bytes that the system takes beyond what is on its way. Left to itself it takes megabytes for each client that stopped
+/// reading; in the way of one that reads this is not, since it can always be on its way.
+const NOT_SENT: u32 = 128 * 1024;
+
+/// A connection's socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    timeout: Duration,
+    /// Runs while the client takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+/// That a client took nothing for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the client took nothing for {0:?}")]
+struct Stall(Duration);
+
+/// Whether that is why a connection broke off.
+pub(super) fn is_stall(error: &(dyn Error + 'static)) -> bool {
+    let stalled = |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<Stall>());
+    error.downcast_ref().is_some_and(stalled) || error.source().is_some_and(is_stall)
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, timeout: Duration) -> Self {
+        // What a live listener gets are small writes, each worth sending at once.
+        let _ = stream.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT);
+        Self { stream, timeout, stalled: None }
+    }
+
+    /// What became of a write, and that it was not put off for too long.
+    fn written<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let timeout = self.timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, Stall(timeout))))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.written(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,235 @@
+//! Every exchange of a request and its answer: counted, bounded for each client, and logged when the last of the answer is
+//! out, one line each.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, header};
+use http_body::{Body as _, Frame, SizeHint};
+
+use crate::connections::{Clients, Counted, Peer};
+use crate::error::Problem;
+use crate::metrics::Metrics;
+
+/// What all exchanges share.
+#[derive(Debug)]
+pub(crate) struct Exchanges {
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// Sound that was sent in an answer so far: an extension of it that the log tells of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heard(Arc<AtomicU64>);
+
+impl Heard {
+    /// Adds so much.
+    pub(crate) fn add(&self, milliseconds: u64) {
+        self.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "for a log")]
+    fn seconds(&self) -> f64 {
+        self.0.load(Ordering::Relaxed) as f64 / 1000.0
+    }
+}
+
+/// Answers by `next`, within what one client may have.
+pub(crate) async fn exchange(
+    State(exchanges): State<Arc<Exchanges>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let peer = request.extensions().get().map_or(Ipv4Addr::UNSPECIFIED.into(), |Peer(peer)| *peer);
+    let client = exchanges.clients.client(peer, request.headers());
+    let mut record = Record::new(&exchanges, client, &request);
+    let response = match exchanges.clients.asked(peer, client) {
+        Ok(counted) => {
+            record.counted = counted;
+            next.run(request).await
+        }
+        Err(_) => Problem::address(client, exchanges.clients.most()).into_response(),
+    };
+    record.begin(&response);
+    response.map(|body| Body::new(Recorded { body, record }))
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// All that its headers promised was sent.
+    Whole,
+    /// The client went before.
+    Left,
+    /// It could not be given to its end.
+    BrokenOff,
+}
+
+impl End {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Left => "left",
+            Self::BrokenOff => "broken off",
+        }
+    }
+}
+
+/// What is known of one exchange; logged when dropped.
+struct Record {
+    exchanges: Arc<Exchanges>,
+    counted: Option<Counted>,
+    begun: Instant,
+    client: IpAddr,
+    method: Method,
+    target: String,
+    agent: Option<String>,
+    /// `None` if the client went before there was one.
+    status: Option<u16>,
+    problem: Option<Problem>,
+    heard: Option<Heard>,
+    promised: Option<u64>,
+    sent: u64,
+    end: End,
+}
+
+/// Characters of a path or a header that are logged.
+const LOGGED: usize = 200;
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).chars().take(LOGGED).collect())
+}
+
+impl Record {
+    fn new(exchanges: &Arc<Exchanges>, client: IpAddr, request: &Request) -> Self {
+        let target = request.uri().path_and_query().map(|target| target.as_str()).unwrap_or_default();
+        Self {
+            exchanges: Arc::clone(exchanges),
+            counted: None,
+            begun: Instant::now(),
+            client,
+            method: request.method().clone(),
+            target: target.chars().take(LOGGED).collect(),
+            agent: text(request.headers(), &header::USER_AGENT),
+            status: None,
+            problem: None,
+            heard: None,
+            promised: None,
+            sent: 0,
+            end: End::Left,
+        }
+    }
+
+    /// Takes note of an answer whose body is still to be sent.
+    fn begin(&mut self, response: &Response) {
+        self.status = Some(response.status().as_u16());
+        self.problem = response.extensions().get().cloned();
+        self.heard = response.extensions().get().cloned();
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        self.promised = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        // Nothing comes behind the head of these.
+        if self.method == Method::HEAD
+            || matches!(self.status, Some(204 | 304))
+            || response.body().is_end_stream()
+        {
+            self.end = End::Whole;
+        }
+        self.exchanges.metrics.answered(response.status().as_u16());
+        if let Some(problem) = &self.problem {
+            self.exchanges.metrics.refused(problem.slug());
+        }
+    }
+
+    /// Takes note of what the body gave.
+    fn gave(&mut self, frame: &Option<Result<Frame<Bytes>, axum::Error>>, over: bool) {
+        match frame {
+            Some(Ok(frame)) => self.sent += frame.data_ref().map_or(0, Bytes::len) as u64,
+            Some(Err(_)) => return self.end = End::BrokenOff,
+            None => {}
+        }
+        if frame.is_none() || over || self.promised == Some(self.sent) {
+            self.end = End::Whole;
+        }
+    }
+
+    /// Whether it is asked for over and over by a machine.
+    fn is_routine(&self) -> bool {
+        matches!(self.target.as_str(), "/healthz" | "/readyz" | "/metrics")
+    }
+}
+
+/// Logs an event with the fields of a record, and more.
+macro_rules! log {
+    ($level:ident, $record:ident, $message:literal $(, $field:ident = $value:expr)*) => {
+        tracing::$level!(
+            target: "tailcast::access",
+            client = %$record.client,
+            method = %$record.method,
+            target = $record.target,
+            status = $record.status,
+            bytes = $record.sent,
+            seconds = $record.begun.elapsed().as_secs_f64(),
+            end = $record.end.name(),
+            $($field = $value,)*
+            agent = $record.agent,
+            $message
+        )
+    };
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let record = &*self;
+        let heard = record.heard.as_ref().map(Heard::seconds);
+        match &record.problem {
+            // The client's own slip is none of the operator's.
+            Some(problem) if problem.status().is_server_error() => {
+                log!(warn, record, "refused", kind = problem.slug(), detail = problem.detail());
+            }
+            Some(problem) => log!(info, record, "refused", kind = problem.slug(), detail = problem.detail()),
+            None if record.is_routine() => log!(debug, record, "answered"),
+            None => log!(info, record, "answered", listened = heard),
+        }
+    }
+}
+
+/// A body and the record of its exchange.
+struct Recorded {
+    body: Body,
+    record: Record,
+}
+
+impl http_body::Body for Recorded {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(frame) = &frame {
+            let over = self.body.is_end_stream();
+            self.record.gave(frame, over);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,72 @@
+//! Somebody who listens: counted while a body of sound is sent, by where they are in the recording.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::body::{BodyReader, Standing};
+use crate::exchange::Heard;
+use crate::metrics::{ListenerLabels, Metrics, OfFormat};
+use crate::time::seconds;
+
+/// One body of sound under way.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    metrics: Arc<Metrics>,
+    format: &'static str,
+    counters: OfFormat,
+    heard: Heard,
+    /// When it was asked for, until the first byte is there.
+    asked: Option<Instant>,
+    counted: Option<(Standing, Gauge)>,
+}
+
+impl Listener {
+    /// Of a body in `format` that was asked for at `asked`; `heard` is told how much of it was sent.
+    pub(crate) fn new(metrics: &Arc<Metrics>, format: &'static str, heard: Heard, asked: Instant) -> Self {
+        let counters = metrics.of(format);
+        Self { metrics: Arc::clone(metrics), format, counters, heard, asked: Some(asked), counted: None }
+    }
+
+    /// Counts what `reader` has just given: `len` bytes up to its position.
+    pub(crate) fn took(&mut self, reader: &BodyReader, len: usize) {
+        if let Some(asked) = self.asked.take() {
+            self.counters.first_byte.observe(asked.elapsed().as_secs_f64());
+        }
+        self.counters.sent.inc_by(len as u64);
+        let (frames, rate) = reader.frames_in_last(len as u64);
+        self.counters.listened.inc_by(seconds(frames, rate));
+        self.heard.add(frames.saturating_mul(1000) / u64::from(rate.max(1)));
+        let standing = reader.standing();
+        let was_live = matches!(self.counted, Some((Standing::Live { .. }, _)));
+        if let (true, Standing::Live { written }) = (was_live, standing) {
+            self.counters.live_delay.observe(written.elapsed().as_secs_f64());
+        }
+        self.stand(standing);
+    }
+
+    fn stand(&mut self, standing: Standing) {
+        let same = |(counted, _): &(Standing, Gauge)| counted.name() == standing.name();
+        if self.counted.as_ref().is_some_and(same) {
+            return;
+        }
+        self.leave();
+        let labels = ListenerLabels { format: self.format, state: standing.name() };
+        let gauge = self.metrics.listeners.get_or_create_owned(&labels);
+        gauge.inc();
+        self.counted = Some((standing, gauge));
+    }
+
+    fn leave(&mut self) {
+        if let Some((_, gauge)) = self.counted.take() {
+            gauge.dec();
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
