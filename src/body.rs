@@ -81,10 +81,10 @@ pub struct End {
 /// Where a body is in its recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// It has given all that the recorder wrote.
+    /// It has given what the recorder wrote, but for the last second of it perhaps.
     Live {
-        /// When that was written.
-        written: Instant,
+        /// When the last of it was written, if it has given that too.
+        written: Option<Instant>,
     },
     /// There is more of what grows.
     Behind,
@@ -179,9 +179,16 @@ impl BodyReader {
         let extent = self.extent.borrow();
         let cut = self.rendition.cut();
         let ready = self.rendition.codec().feed().ready(extent.frames);
-        let exists = cut.exists(cut.codable(ready));
-        let written = extent.written;
-        if self.position >= exists { Standing::Live { written } } else { Standing::Behind }
+        let exists = |ready| cut.exists(cut.codable(ready));
+        if self.position >= exists(ready) {
+            return Standing::Live { written: Some(extent.written) };
+        }
+        let a_second_before = ready.saturating_sub(cut.grid().rates.coded.into());
+        if self.position >= exists(a_second_before) {
+            Standing::Live { written: None }
+        } else {
+            Standing::Behind
+        }
     }
 
     /// Coded frames that are heard from the last `len` bytes that it gave, and their rate.

@@ -19,6 +19,8 @@ pub(crate) struct Listener {
     heard: Heard,
     /// When it was asked for, until the first byte is there.
     asked: Option<Instant>,
+    /// When all that was there had last been sent.
+    at_edge: Option<Instant>,
     counted: Option<(Standing, Gauge)>,
 }
 
@@ -26,7 +28,15 @@ impl Listener {
     /// Of a body in `format` that was asked for at `asked`; `heard` is told how much of it was sent.
     pub(crate) fn new(metrics: &Arc<Metrics>, format: &'static str, heard: Heard, asked: Instant) -> Self {
         let counters = metrics.of(format);
-        Self { metrics: Arc::clone(metrics), format, counters, heard, asked: Some(asked), counted: None }
+        Self {
+            metrics: Arc::clone(metrics),
+            format,
+            counters,
+            heard,
+            asked: Some(asked),
+            at_edge: None,
+            counted: None,
+        }
     }
 
     /// Counts what `reader` has just given: `len` bytes up to its position.
@@ -39,9 +49,11 @@ impl Listener {
         self.counters.listened.inc_by(seconds(frames, rate));
         self.heard.add(frames.saturating_mul(1000) / u64::from(rate.max(1)));
         let standing = reader.standing();
-        let was_live = matches!(self.counted, Some((Standing::Live { .. }, _)));
-        if let (true, Standing::Live { written }) = (was_live, standing) {
-            self.counters.live_delay.observe(written.elapsed().as_secs_f64());
+        if let Standing::Live { written: Some(written) } = standing {
+            // Who gets there for the first time was not waiting for it.
+            if self.at_edge.replace(Instant::now()).is_some_and(|before| before < written) {
+                self.counters.live_delay.observe(written.elapsed().as_secs_f64());
+            }
         }
         self.stand(standing);
     }

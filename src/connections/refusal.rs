@@ -17,6 +17,9 @@ const AT_A_TIME: usize = 64;
 /// How long that may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Bytes of a request that are waited for, if its head does not end before.
+const MOST_ASKED: usize = 4096;
+
 /// Turns connections away.
 #[derive(Debug)]
 pub(super) struct Refusals {
@@ -64,10 +67,16 @@ fn written(problem: &Problem) -> String {
 }
 
 async fn say(mut stream: TcpStream, answer: String) -> std::io::Result<()> {
+    // To an answer before they have asked some clients pay no attention.
+    let mut asked = Vec::new();
+    while !asked.windows(4).any(|end| end == b"\r\n\r\n") && asked.len() < MOST_ASKED {
+        if stream.read_buf(&mut asked).await? == 0 {
+            return Ok(());
+        }
+    }
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
-    // Closed with a request unread, the connection would be reset, and the answer lost with it.
-    let mut unread = [0; 1024];
-    while stream.read(&mut unread).await? > 0 {}
+    // Closed with anything unread, the connection would be reset, and the answer lost with it.
+    while stream.read(&mut asked).await? > 0 {}
     Ok(())
 }
