@@ -2,7 +2,7 @@
 //!
 //! The system's file notification wakes the follower; a look every half second stands in for it where there
 //! is none (network file systems accept a watch and never report what other machines write). However often
-//! the recorder writes, there are at most five looks a second.
+//! the recorder writes, there are at most five looks a second, and fewer where hundreds listen.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,10 @@ use super::file::{Extent, Recording};
 
 /// The shortest time between two looks.
 const TICK: Duration = Duration::from_millis(200);
+/// The same when more than [`CROWD`] follow: each look wakes them all, and that is most of what they cost.
+const TICK_OF_A_CROWD: Duration = Duration::from_millis(400);
+/// Bodies that follow a recording, and segments that are coded of it, from which on it is a crowd.
+const CROWD: usize = 256;
 /// The longest while it grows.
 const POLL: Duration = Duration::from_millis(500);
 /// The longest when it has ended: it may grow again, and those who wait for that may be a thousand, of as many recordings.
@@ -111,7 +115,10 @@ async fn run(folder: Arc<Folder>, recording: Arc<Recording>) {
         let poll = if still_growing { POLL.min(recording.ends_in()).max(TICK) } else { POLL_ENDED };
         tokio::select! {
             () = recording.unfollowed() => {}
-            () = notified(watch.as_ref().map(|(_, waker)| &**waker)) => sleep_until(looked + TICK).await,
+            () = notified(watch.as_ref().map(|(_, waker)| &**waker)) => {
+                let tick = if recording.followers() > CROWD { TICK_OF_A_CROWD } else { TICK };
+                sleep_until(looked + tick).await;
+            }
             () = sleep(poll) => {}
         }
         // Under the lock that `follow` takes, so that nobody starts to listen unnoticed.

@@ -406,9 +406,12 @@ impl Driver {
         }
         let stretch = self.read(batch.source).await?;
         let (segment, segments) = (Arc::clone(&self.segment), Arc::clone(&self.segments));
+        // What was recorded since the last look is handed on as one: listeners at the live edge may be thousands, and what
+        // each of them costs is being woken.
+        let step = if live { self.turn_packets() } else { STEP_PACKETS };
         let work = move || {
             let begun = Instant::now();
-            let turn = code(&stretch, &segment, &mut coder, available);
+            let turn = code(&stretch, &segment, &mut coder, available, step);
             let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
             segments.counters.encoding.fetch_add(took, Ordering::Relaxed);
             Ok((coder, turn?))
@@ -488,8 +491,9 @@ fn code(
     segment: &Segment,
     coder: &mut SegmentCoder,
     available: Available,
+    step: u64,
 ) -> Result<Turn, SegmentError> {
-    while let Some(batch) = coder.next(available, STEP_PACKETS) {
+    while let Some(batch) = coder.next(available, step) {
         if segment.is_unwanted() {
             return Ok(Turn::Unwanted);
         }
