@@ -14,7 +14,8 @@
 //! | `content_range` | the `Content-Range` header |
 //! | `multipart` | a body of several ranges |
 //! | `freshness` | the `Cache-Control` header |
-//! | `model` (tests) | every decision against a slow and obvious client |
+//!
+//! Every decision is held against a slow and obvious client in `tests/properties/decision.rs`.
 //!
 //! Whoever renders an [`Answer`] adds what is the same for all of them: [`ACCEPT_RANGES`] always;
 //! `Content-Type` with 200 and 206; `ETag` (finished only) and `Cache-Control` with 200, 206 and 304
@@ -26,8 +27,6 @@ mod decide;
 mod finished;
 mod freshness;
 mod growing;
-#[cfg(test)]
-mod model;
 mod multipart;
 mod range;
 

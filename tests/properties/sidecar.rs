@@ -1,0 +1,64 @@
+//! Sidecars: whatever the text, it is understood and means something, or refused in a sentence.
+
+use tailcast::recording::sidecar::Sidecar;
+
+/// Characters of what is told of a sidecar that is none, more or less.
+const TOLD_MOST: usize = 1000;
+
+/// Of a sidecar with this text.
+pub fn is_understood_or_refused(text: &str) {
+    match Sidecar::parse(text) {
+        Ok(sidecar) => is_of_use(&sidecar),
+        Err(why) => {
+            assert!(!why.trim().is_empty() && why.chars().count() <= TOLD_MOST, "{} bytes", why.len())
+        }
+    }
+}
+
+/// What was understood has a meaning, and written down again it is the same.
+fn is_of_use(sidecar: &Sidecar) {
+    if let Some(started) = &sidecar.started {
+        assert!(sidecar.began().is_some(), "{started}");
+        let date = started.as_bytes();
+        assert!(date.len() >= 20 && date[4] == b'-' && date[10] == b'T', "not as in RFC 3339: {started}");
+    }
+    assert!(sidecar.title.as_ref().is_none_or(|title| !title.trim().is_empty()));
+    assert_eq!(Sidecar::parse(&written(sidecar)).as_ref(), Ok(sidecar));
+}
+
+fn written(sidecar: &Sidecar) -> String {
+    let Sidecar { pcm, title, started, ended } = sidecar;
+    let mut table = toml::Table::new();
+    table.insert("ended".into(), (*ended).into());
+    let texts =
+        [("pcm", pcm.map(|pcm| pcm.to_string())), ("title", title.clone()), ("started", started.clone())];
+    for (key, text) in texts {
+        table.extend(text.map(|text| (key.to_owned(), text.into())));
+    }
+    table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "title = \"[a-z \\\\nu0-9\u{e9}]{0,12}\"",
+            "pcm = '[suf](8|16|24|24-32)(le|be)?:[0-9]{1,6}:[0-9]{1,3}'",
+            "started = '?[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9](:[0-5][0-9](\\.[0-9]{1,9})?)?(Z|[-+][0-2][0-9]:?[0-5][0-9](:[0-5][0-9])?)?'?",
+            "ended = (true|false|'yes'|1)",
+            "[a-z]{1,6} = \\PC{0,10}",
+            "\\PC{0,20}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_lines_are_understood_or_refused(lines in prop::collection::vec(line(), 0..5)) {
+            is_understood_or_refused(&lines.join("\n"));
+        }
+    }
+}
