@@ -44,10 +44,12 @@ impl Sidecar {
     /// # Errors
     /// A sentence that names the key and the value.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // It quotes the line, however long that is.
-        let told =
-            |error: toml::de::Error| error.to_string().trim().chars().take(TOLD_MOST).collect::<String>();
-        let written: Written = toml::from_str(text).map_err(told)?;
+        // It quotes a line or a value, however long that is.
+        Self::understood(text).map_err(|why| why.trim().chars().take(TOLD_MOST).collect())
+    }
+
+    fn understood(text: &str) -> Result<Self, String> {
+        let written: Written = toml::from_str(text).map_err(|error| error.to_string())?;
         let pcm = written.pcm.map(|pcm| pcm.parse().map_err(|error| format!("{error}"))).transpose()?;
         let started = written.started.map(timestamp).transpose()?;
         let title = written.title.filter(|title| !title.trim().is_empty());

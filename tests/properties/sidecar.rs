@@ -61,4 +61,12 @@ mod tests {
             is_understood_or_refused(&lines.join("\n"));
         }
     }
+
+    #[test]
+    fn however_long_a_value_is_that_is_wrong_little_is_told_of_it() {
+        let long = "x".repeat(60_000);
+        for text in [format!("pcm = '{long}'"), format!("started = '{long}'"), format!("{long} = 1"), long] {
+            is_understood_or_refused(&text);
+        }
+    }
 }
