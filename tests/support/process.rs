@@ -4,10 +4,13 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 
 pub struct Process {
     pub child: Child,
     pub address: SocketAddr,
+    /// What it has said since then.
+    pub said: Arc<Mutex<Vec<String>>>,
 }
 
 /// The program that was built for this test run.
@@ -31,9 +34,12 @@ impl Process {
             .by_ref()
             .find_map(|line| Some(line.unwrap().split_once(mark)?.1.trim_end_matches('/').parse().unwrap()))
             .expect("it ended without saying where it listens");
-        // What it still writes has to go somewhere.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let said = Arc::<Mutex<Vec<String>>>::default();
+        let saying = Arc::clone(&said);
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| saying.lock().unwrap().push(line))
+        });
+        Self { child, address, said }
     }
 
     pub fn url(&self, path: &str) -> String {
