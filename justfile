@@ -42,6 +42,14 @@ bench-peers:
     cargo build --release --locked
     cargo bench --bench peers
 
+# Arbitrary input for one of fuzz/targets, or each of them (needs a nightly toolchain and cargo-fuzz). What is fuzzed has no
+# unsafe code, so sanitizers would have nothing to see.
+fuzz TARGET='decision query sidecar wav' SECONDS='60':
+    for target in {{TARGET}}; do \
+        mkdir -p fuzz/corpus/$target && cargo +nightly fuzz run --sanitizer none $target \
+            fuzz/corpus/$target fuzz/seeds/$target -- -max_len=512 -max_total_time={{SECONDS}} || exit; \
+    done
+
 # Licences, sources and duplicates of the dependencies (needs cargo-deny)
 deny:
     cargo deny check licenses bans sources
