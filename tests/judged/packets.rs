@@ -4,8 +4,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::Judged;
 use crate::judge::{Desk, says};
+use crate::support::judged::Judged;
 use crate::support::{Root, Running, sound, wait};
 
 pub const TESTS: &[Judged] = &[

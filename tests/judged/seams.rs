@@ -28,8 +28,8 @@ use std::process::Command;
 use tailcast_codecs::format::{Format, Parameters};
 use tailcast_codecs::{Cut, Page, PcmSpec, Sound};
 
-use crate::Judged;
 use crate::judge::{self, Desk, Heard, says};
+use crate::support::judged::Judged;
 use crate::support::{Root, Running, sound, wait};
 
 pub const TESTS: &[Judged] = &[

@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::Judged;
 use crate::judge::{self, Desk, Heard};
 use crate::place::{Alike, assert_in_place};
+use crate::support::judged::Judged;
 use crate::support::{Root, Running, sound, wait};
 
 pub const TESTS: &[Judged] = &[

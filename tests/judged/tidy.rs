@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Judged;
 use crate::judge::{self, Desk, Heard, says};
 use crate::place::{Alike, assert_in_place};
+use crate::support::judged::Judged;
 use crate::support::{Root, Running, sound, wait};
 
 pub const TESTS: &[Judged] = &[

@@ -1,6 +1,7 @@
 //! What the tests share: a folder of recordings, the real server on a port of its own, a client, a recorder.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod judged;
 pub mod process;
 pub mod sound;
 

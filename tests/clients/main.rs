@@ -1,0 +1,21 @@
+//! Programs that people save and listen with, at the server itself: what they make of a recording that has ended and of one
+//! that grows under them.
+
+#[path = "../judged/judge.rs"]
+#[allow(dead_code, reason = "written for the tests beside it; here some of it is used")]
+mod judge;
+#[path = "../judged/place.rs"]
+mod place;
+mod playing;
+mod saving;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::process::ExitCode;
+
+use support::judged::run;
+
+fn main() -> ExitCode {
+    run(&[saving::TESTS, playing::TESTS].concat())
+}
