@@ -27,6 +27,11 @@ screenshots FOLDER='target/screenshots':
     tests/browser/install.sh
     node tests/browser/screenshots.js {{FOLDER}}
 
+# Looks for answers that docs/openapi.json does not describe, a minute long (installs schemathesis from PyPI into target/)
+schemathesis *OPTIONS='--max-examples 30 --workers 4':
+    cargo build --locked
+    tests/openapi/schemathesis.sh target/debug/tailcast {{OPTIONS}}
+
 # Micro-benchmarks
 bench *ARGUMENTS:
     cargo bench --bench serving -- {{ARGUMENTS}}

@@ -11,6 +11,7 @@
 //! | `/assets/{version}/{file}` | [`assets`]: the pages' scripts and styles, from `web/` |
 //! | `/healthz`, `/readyz` | [`health`] |
 //! | `/metrics` | [`metrics`], on the admin address if there is one |
+//! | `/openapi.json` | [`openapi`]: what is said of all of them in `docs/openapi.json` |
 //!
 //! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording
 //! anywhere, `words` what pages say of one, `headers` what all do with headers.
@@ -22,6 +23,7 @@ mod headers;
 pub mod health;
 pub mod list;
 pub mod metrics;
+pub mod openapi;
 pub mod page;
 pub mod player;
 pub mod query;
@@ -116,6 +118,7 @@ pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> R
         .route("/play/{*name}", read_only(page::play))
         .route("/assets/{version}/{file}", read_only(assets::asset))
         .route("/events", read_only(events::of_list))
+        .route("/openapi.json", read_only(openapi::openapi))
         .route("/recordings", read_only(list::list))
         .route("/recordings/{*name}", read_only(recordings::show))
         .route("/audio/{*name}", read_only(audio::audio))
