@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tailcast_codecs::format::Format;
 use tokio::sync::watch;
 
-use super::headers::{joined, refusal, text};
+use super::headers::{UNBUFFERED, joined, refusal, text};
 use super::query::{self, RenditionQuery, coming};
 use super::{App, blocking, fresh, no_body};
 use crate::body::{BodyError, BodyReader, End, Until};
@@ -232,9 +232,10 @@ impl Exchange {
             };
             headers.insert(header::CONTENT_TYPE, media_type);
         }
-        if let Some((_, etag)) = &facts.finished {
-            headers.insert(header::ETAG, text(etag));
-        }
+        match &facts.finished {
+            Some((_, etag)) => headers.insert(header::ETAG, text(etag)),
+            None => headers.insert(UNBUFFERED.0, UNBUFFERED.1),
+        };
         if status.is_client_error() {
             return Ok(refusal(status, headers, &self.headers));
         }

@@ -8,12 +8,12 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, stream};
-use http::HeaderValue;
 use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::headers::UNBUFFERED;
 use super::summary::{Summary, Unusable, of_entries};
 use super::{App, fresh};
 use crate::error::Problem;
@@ -129,7 +129,6 @@ fn event(name: &str, data: &impl Serialize) -> Event {
 /// An answer that goes on for as long as its events do.
 fn told(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
     let mut response = fresh(Sse::new(events).keep_alive(KeepAlive::new().interval(BEAT)));
-    // nginx collects answers otherwise.
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.headers_mut().insert(UNBUFFERED.0, UNBUFFERED.1);
     response
 }

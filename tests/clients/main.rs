@@ -1,6 +1,7 @@
 //! Programs that people save and listen with, at the server itself: what they make of a recording that has ended and of one
-//! that grows under them.
+//! that grows under them; and nginx before it.
 
+mod fronted;
 #[path = "../judged/judge.rs"]
 #[allow(dead_code, reason = "written for the tests beside it; here some of it is used")]
 mod judge;
@@ -17,5 +18,5 @@ use std::process::ExitCode;
 use support::judged::run;
 
 fn main() -> ExitCode {
-    run(&[saving::TESTS, playing::TESTS].concat())
+    run(&[saving::TESTS, playing::TESTS, fronted::TESTS].concat())
 }
