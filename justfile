@@ -55,6 +55,14 @@ fuzz TARGET='decision query sidecar wav' SECONDS='60':
             fuzz/corpus/$target fuzz/seeds/$target -- -max_len=512 -max_total_time={{SECONDS}} || exit; \
     done
 
+# A Debian package, in target/debian (needs cargo-deb)
+deb:
+    cargo deb --locked
+
 # Licences, sources and duplicates of the dependencies (needs cargo-deny)
 deny:
     cargo deny check licenses bans sources
+
+# Known holes in the dependencies (needs cargo-audit, and GitHub, where the database of them is)
+audit:
+    cargo audit
