@@ -41,7 +41,9 @@ struct Shared {
 }
 
 /// Connections on their way at a time: fewer than the shortest queue of connections to be accepted (icecast's, 64).
-const DOORS: usize = 32;
+const DOORS: usize = 60;
+/// How long it may take all of them to come.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 pub struct Crowd {
     shared: Arc<Shared>,
@@ -85,7 +87,7 @@ impl Crowd {
             self.runtime.spawn(listen(Arc::clone(&self.shared), Arc::clone(&listening)));
         }
         self.asked += count;
-        wait_for(|| self.shared.begun.load(Ordering::Relaxed) == self.asked);
+        wait_for(PATIENCE, || self.shared.begun.load(Ordering::Relaxed) == self.asked);
     }
 
     /// What they hear in so long a time.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tailcast_codecs::Cut;
 use tailcast_codecs::format::{Format, Parameters};
+use tailcast_codecs::{Cut, Grid};
 use tempfile::TempDir;
 
 use super::crowd::{Crowd, Heard, Listening};
-use super::programs::{self, wait_for};
+use super::programs::{self, START, wait_for};
 use super::recorder::{Log, Recorder};
 use super::report::{Aim, Bound, Section, Table};
 use super::settings::Settings;
@@ -23,14 +23,15 @@ use super::{sound, usage};
 /// What it takes to have listeners, and what they get.
 #[derive(Debug, Clone)]
 struct Measured {
-    /// Seconds of the processor for a thousand listeners' second, all that it takes from PCM to them.
+    /// Seconds of the processor for a thousand listeners' second of sound, all
+    /// that it takes from PCM to them.
     cpu: f64,
     /// The part of the server that they are connected to.
     cpu_of_server: f64,
     /// Resident memory of the server for each of them, in KiB.
     memory: f64,
-    /// What each gets in a second, in bytes.
-    rate: f64,
+    /// Seconds of sound that each gets in a second.
+    got: f64,
     heard: Heard,
 }
 
@@ -47,11 +48,15 @@ pub fn run(settings: &Settings) -> Section {
         "late: median, ms",
         "p99, ms",
         "longest, ms",
-        "kbit/s each",
+        "got, %",
     ];
     let mut section = Section::new("Listeners at the live edge", Table::new(&head));
     section.say(
-        "All listen to one recording as it grows. CPU is what a thousand listeners' second takes of the processors, from PCM          to the socket: for icecast that of the server and of its source client (ffmpeg, fed by the recorder through a pipe, each          packet sent when it is made). Memory is the server's with all of them against with one. Late is what comes after          the recorder has written the sound of its packet; the oldest byte of each read counts for all of it.",
+        "All listen to one recording as it grows. CPU is what a second of sound for a thousand listeners takes of the \
+         processors, from PCM to the socket: for icecast that of the server and of its source client (ffmpeg, fed by the \
+         recorder through a pipe, each packet sent when it is made). Memory is the server's with all of them against with \
+         one. Late is what comes after the recorder has written the sound of its packet; the oldest byte of each read counts \
+         for all of it. Who gets less than 100 % falls behind.",
     );
     let reference = reference(settings);
     for &listeners in &settings.listeners {
@@ -84,7 +89,7 @@ fn tell(table: &mut Table, name: &str, listeners: usize, rounds: &[Measured]) {
         late(0.5),
         late(0.99),
         sample(&|round| round.heard.delays.longest().as_secs_f64() * 1000.0),
-        sample(&|round| round.rate * 8.0 / 1000.0),
+        sample(&|round| 100.0 * round.got),
     ]);
 }
 
@@ -103,6 +108,8 @@ struct Stage<'a> {
     settings: &'a Settings,
     log: &'a Arc<Log>,
     server: u32,
+    /// Bytes of a second of sound.
+    rate: f64,
     /// The source client, where one is needed.
     coder: Option<u32>,
 }
@@ -128,12 +135,13 @@ impl Stage<'_> {
         let server = usage::cpu(self.server) - before.0;
         let coder = self.coder.map_or(0.0, usage::cpu) - before.1;
         let memory = (usage::memory(self.server, "VmRSS") - alone) / (listeners - 1) as f64;
-        let listened = listeners as f64 * window.as_secs_f64();
+        // Of sound: a server that does not get round to all of it has not done all of the work either.
+        let listened = heard.bytes as f64 / self.rate;
         Measured {
             cpu: (server + coder) / listened * 1000.0,
             cpu_of_server: server / listened * 1000.0,
             memory,
-            rate: heard.bytes as f64 / listened,
+            got: listened / (listeners as f64 * window.as_secs_f64()),
             heard,
         }
     }
@@ -146,9 +154,10 @@ fn tailcast(settings: &Settings, format: Format, listeners: usize) -> Measured {
     let recorder = Recorder::start(vec![Box::new(file)], settings.recorder_period);
     let server = programs::tailcast(settings, root.path(), &[]);
     let log = Arc::clone(recorder.log());
-    wait_for(|| log.frames() > 2 * u64::from(sound::RATE));
-    let stage = Stage { settings, log: recorder.log(), server: server.child.id(), coder: None };
+    wait_for(START, || log.frames() > 2 * u64::from(sound::RATE));
     let codec = format.codec(sound::spec(), Parameters::default()).unwrap();
+    let rate = bytes_a_second(codec.grid());
+    let stage = Stage { settings, log: recorder.log(), server: server.child.id(), rate, coder: None };
     let address = server.address;
     // `pos=live` does not tell which packet is the first. The last whole second does, and is caught up with at once.
     stage.measure(listeners, move || {
@@ -162,6 +171,15 @@ fn tailcast(settings: &Settings, format: Format, listeners: usize) -> Measured {
     })
 }
 
+fn bytes_a_second(grid: &Grid) -> f64 {
+    let packets = 10_000;
+    let seconds = (packets * grid.packet_frames) as f64 / f64::from(grid.rates.coded);
+    Cut::new(grid, 0).body_len(packets) as f64 / seconds
+}
+
+/// Bytes of a second of the source client's MP3.
+const MP3_RATE: f64 = 16_000.0;
+
 /// icecast, with ffmpeg as its source client, fed by the same recorder.
 fn icecast(settings: &Settings, reference: &Arc<Reference>, listeners: usize) -> Measured {
     let server = programs::icecast(listeners);
@@ -169,8 +187,14 @@ fn icecast(settings: &Settings, reference: &Arc<Reference>, listeners: usize) ->
     let pipe = source.child.stdin.take().unwrap();
     let recorder = Recorder::start(vec![Box::new(pipe)], settings.recorder_period);
     let log = Arc::clone(recorder.log());
-    wait_for(|| log.frames() > 4 * u64::from(sound::RATE));
-    let stage = Stage { settings, log: recorder.log(), server: server.pid(), coder: Some(source.child.id()) };
+    wait_for(START, || log.frames() > 4 * u64::from(sound::RATE));
+    let stage = Stage {
+        settings,
+        log: recorder.log(),
+        server: server.pid(),
+        rate: MP3_RATE,
+        coder: Some(source.child.id()),
+    };
     // The burst at the start does no harm: listeners find their place by the bytes they get.
     let listening = Listening {
         address: server.address,
@@ -185,7 +209,7 @@ fn reference(settings: &Settings) -> Arc<Reference> {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("reference.pcm");
     let mut file = File::create(&path).unwrap();
-    let seconds = settings.window.as_secs() * 2 + 60;
+    let seconds = settings.window.as_secs() * 2 + 240;
     for second in 0..seconds {
         file.write_all(&sound::frames(second * u64::from(sound::RATE), sound::RATE.into())).unwrap();
     }

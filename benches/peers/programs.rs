@@ -45,7 +45,7 @@ impl Peer {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = child.expect("benches/peers/install.sh installs it");
         let peer = Self { child, address, _folder: folder };
-        wait_for(|| TcpStream::connect(address).is_ok());
+        wait_for(START, || TcpStream::connect(address).is_ok());
         peer
     }
 
@@ -69,11 +69,14 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
+/// How long a program may take to start.
+pub const START: Duration = Duration::from_secs(20);
+
 /// Waits until something holds that takes a moment, such as a server's socket.
-pub fn wait_for(holds: impl Fn() -> bool) {
+pub fn wait_for(most: Duration, holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "a program does not do what it was started for");
+        assert!(begun.elapsed() < most, "a program does not do what it was started for");
         thread::sleep(Duration::from_millis(20));
     }
 }

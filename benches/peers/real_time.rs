@@ -20,7 +20,7 @@ use super::programs::{self, Ffmpeg};
 use super::recorder::Recorder;
 use super::report::{Aim, Bound, Section, Table};
 use super::settings::Settings;
-use super::statistics::{Sample, brief};
+use super::statistics::Sample;
 use super::turns::in_turns;
 use super::{sound, usage};
 
@@ -42,23 +42,25 @@ const SIP: Duration = Duration::from_millis(250);
 const RECEIVE_BUFFER: u32 = 64 << 10;
 
 pub fn run(settings: &Settings) -> Section {
-    let head = ["listeners", "ours, cores", "ffmpeg -re, cores", "ours / ffmpeg"];
+    let head = ["listeners", "ours, cores", "got, %", "ffmpeg -re, cores", "ours / ffmpeg"];
     let mut section = Section::new("Listeners at the pace of sound", Table::new(&head));
     section.say(&format!(
         "{} listeners of MP3, {LISTENERS} in each of {RECORDINGS} growing recordings, {APART} s apart in it. What ten seconds \
          after they came is taken of the processors, against an `ffmpeg -re` for each: {FFMPEGS} of them are measured and \
-         taken times {}.",
+         taken times {}. Got is how much of the sound's pace they get in that time; a server with less \
+         than 100 % is still coding what was there before they came.",
         RECORDINGS * LISTENERS,
         RECORDINGS * LISTENERS / FFMPEGS,
     ));
     let root = TempDir::new().unwrap();
     let rounds = settings.rounds.min(MOST_ROUNDS);
     let rounds = in_turns(rounds, || ours(settings), || theirs(settings, root.path()));
-    let ratio: Sample = rounds.iter().map(|(ours, theirs)| ours / theirs).collect();
-    let each = |of: fn(&(f64, f64)) -> f64| rounds.iter().map(of).collect::<Sample>().to_string();
+    let ratio: Sample = rounds.iter().map(|(ours, theirs)| ours.cores / theirs).collect();
+    let each = |of: fn(&(Ours, f64)) -> f64| rounds.iter().map(of).collect::<Sample>().to_string();
     section.table.row(&[
         (RECORDINGS * LISTENERS).to_string(),
-        each(|(ours, _)| *ours),
+        each(|(ours, _)| ours.cores),
+        each(|(ours, _)| 100.0 * ours.got),
         each(|(_, theirs)| *theirs),
         ratio.to_string(),
     ]);
@@ -74,8 +76,14 @@ pub fn run(settings: &Settings) -> Section {
 /// They take a minute or so each.
 const MOST_ROUNDS: usize = 3;
 
-/// Cores that tailcast takes.
-fn ours(settings: &Settings) -> f64 {
+#[derive(Debug, Clone, Copy)]
+struct Ours {
+    cores: f64,
+    /// Seconds of sound that each listener gets in a second.
+    got: f64,
+}
+
+fn ours(settings: &Settings) -> Ours {
     let root = TempDir::new().unwrap();
     let before = sound::frames(0, BEFORE * u64::from(sound::RATE));
     let files = (0..RECORDINGS).map(|number| {
@@ -91,11 +99,11 @@ fn ours(settings: &Settings) -> f64 {
     let (begun, bytes) = (usage::cpu(server.child.id()), *heard.lock());
     thread::sleep(settings.window);
     let cpu = usage::cpu(server.child.id()) - begun;
-    let got =
-        (*heard.lock() - bytes) as f64 / (RECORDINGS * LISTENERS) as f64 / settings.window.as_secs_f64();
-    assert!(got > 0.9 * BYTES_A_SECOND as f64, "listeners got {} bytes a second", brief(got));
+    let bytes = *heard.lock() - bytes;
     drop(listeners);
-    cpu / settings.window.as_secs_f64()
+    let window = settings.window.as_secs_f64();
+    let sound = bytes as f64 / BYTES_A_SECOND as f64;
+    Ours { cores: cpu / window, got: sound / (RECORDINGS * LISTENERS) as f64 / window }
 }
 
 /// Cores that an ffmpeg for each listener takes.
@@ -127,7 +135,7 @@ struct Listeners {
 
 impl Listeners {
     /// Lets them all come. `heard` counts their bytes.
-    fn start(address: SocketAddr, heard: Arc<Mutex<u64>>) -> Self {
+    fn start(address: SocketAddr, heard: Arc<Mutex<usize>>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         for recording in 0..RECORDINGS {
             for listener in 0..LISTENERS {
@@ -145,7 +153,7 @@ impl Drop for Listeners {
     }
 }
 
-async fn listen(address: SocketAddr, path: String, heard: Arc<Mutex<u64>>) {
+async fn listen(address: SocketAddr, path: String, heard: Arc<Mutex<usize>>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(RECEIVE_BUFFER).unwrap();
     let mut socket = socket.connect(address).await.unwrap();
@@ -158,6 +166,6 @@ async fn listen(address: SocketAddr, path: String, heard: Arc<Mutex<u64>>) {
     loop {
         sips.tick().await;
         socket.read_exact(&mut sip).await.unwrap();
-        *heard.lock() += sip.len() as u64;
+        *heard.lock() += sip.len();
     }
 }
