@@ -8,7 +8,7 @@ pub fn in_turns<A, B>(
     mut theirs: impl FnMut() -> B,
 ) -> Vec<(A, B)> {
     let round = |number: usize| {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let ours = ours();
             (ours, theirs())
         } else {
