@@ -38,9 +38,9 @@ const RIGHT: f64 = 890.0;
 const TOP: f64 = 70.0;
 const ROW: f64 = 24.0;
 /// The ends of the scale, which is logarithmic; what is beyond is drawn at the end.
-const LEAST: f64 = 0.01;
-const MOST: f64 = 4.0;
-const TICKS: [f64; 8] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
+const LEAST: f64 = 0.04;
+const MOST: f64 = 5.0;
+const TICKS: [f64; 6] = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
 
 /// A ratio of which less is better.
 struct Bar {

@@ -10,7 +10,7 @@ pub fn description(settings: &Settings) -> String {
     let cores = std::thread::available_parallelism().unwrap();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     format!(
-        "Measured on {cores} cores of {}, Linux {}, with {}. {} minutes of stereo sound at 44.1 kHz; {} rounds, in which \
+        "Measured on {cores} cores of {}, Linux {}, with {}. Minutes of stereo sound at 44.1 kHz: {}; rounds: {}, in which \
          the programs take turns; listeners are looked at for {} s and their recorder writes every {} ms. Where a figure has \
          others in brackets behind it, it is the median, and they are the least and the greatest (of seeks: the quartiles).",
         processor(),

@@ -99,10 +99,10 @@ const PICTURE: &str = "pictures/performance.svg";
 
 fn write(settings: &Settings, sections: &[Section]) {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let tables: String = sections.iter().map(|section| format!("{section}\n")).collect();
+    let tables: String = sections.iter().map(|section| format!("\n{section}")).collect();
     let text = format!(
-        "{}\n{}\n\n![What tailcast takes, as a share of what other programs take for the same work]({PICTURE})\n\n\
-         ## Aims\n\n{}\n{tables}{}",
+        "{}{}\n\n![What tailcast takes, as a share of what other programs take for the same work]({PICTURE})\n\n\
+         ## Aims\n\n{}{tables}\n{}",
         include_str!("head.md"),
         wrapped(&machine::description(settings)),
         aims(sections),

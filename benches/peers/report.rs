@@ -142,7 +142,7 @@ pub fn aims(sections: &[Section]) -> String {
     all.iter().for_each(|aim| table.row(&aim.row()));
     let met = all.iter().filter(|aim| aim.is_met()).count();
     let mut out = String::new();
-    writeln!(out, "{met} of {} are met.\n\n{table}", all.len()).unwrap();
+    write!(out, "{met} of {} are met.\n\n{table}", all.len()).unwrap();
     out
 }
 
