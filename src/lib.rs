@@ -80,6 +80,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime;
 use tokio::sync::watch;
 
 use config::{Config, Limits, Names, Origin};
@@ -241,12 +242,16 @@ fn listen_on(address: SocketAddr, name: &Origin) -> Result<(TcpListener, SocketA
     listen().map_err(|error| StartError::Listen { name: name.clone(), address, error })
 }
 
+/// Threads that wait for a disk at a time. More would not make it faster, and each keeps memory when it is done.
+const MOST_BLOCKING: usize = 32;
+
 /// Runs a program's future to its end. Work that waits for a slow disk or a reader then does not keep the process.
 ///
 /// # Errors
 /// When the runtime cannot be started.
 pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime =
+        runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(MOST_BLOCKING).build()?;
     let result = runtime.block_on(future);
     runtime.shutdown_background();
     Ok(result)

@@ -213,7 +213,7 @@ impl World {
         let begun = dice.below(plan.len() as u64 + 1) as usize;
         root.write("show.pcm", &plan[..begun]);
         let cache = [0, 2_000, 1 << 20][dice.below(3) as usize];
-        let segments = Segments::new(1 + dice.below(2) as usize, cache).unwrap();
+        let segments = Segments::new(1 + dice.below(2) as usize, cache, usize::MAX).unwrap();
         let take = Mutex::new(take(&catalogue, &codec, plan));
         Self { seed, root, catalogue, codec, segments, take, opened: AtomicU64::new(0) }
     }

@@ -117,8 +117,7 @@ impl Connections {
             // Cloned as it is ready: it always is.
             router.clone().call(request.map(Body::new))
         });
-        let connection = self.http().serve_connection(TokioIo::new(socket), answer);
-        let mut connection = pin!(connection);
+        let mut connection = pin!(self.http().serve_connection(TokioIo::new(socket), answer));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = stopped(&mut stop) => {

@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use support::process::{Process, tailcast};
 use support::{Open, Root, Running, eventually, is_problem, sound};
 use tempfile::TempDir;
@@ -99,7 +100,7 @@ async fn a_bad_sector_breaks_the_body_off_there_and_others_play_on() {
         FORMATS.map(|format| format!("/audio/show.{format}")).into_iter().chain(["/waveform/show.dat".into()])
     {
         let whole = healthy.get(&path).await.body;
-        faulty.fault(libc::EIO, sector.clone(), "show.pcm");
+        faulty.fault(Errno::IO.raw_os_error(), sector.clone(), "show.pcm");
         let part = until_broken(faulty.open(&path).await).await;
         assert!(whole.starts_with(&part), "{path}: wrong bytes");
         assert!(
@@ -129,7 +130,7 @@ async fn a_stale_handle_breaks_off_those_who_follow_and_the_file_is_found_again(
         let heard = answer.take(20_000).await;
         followers.push((format, heard, answer));
     }
-    faulty.fault(libc::ESTALE, ALL, "show.pcm");
+    faulty.fault(Errno::STALE.raw_os_error(), ALL, "show.pcm");
     root.append("show.pcm", rest);
     for (_, heard, answer) in &mut followers {
         let answer = std::mem::replace(answer, faulty.open("/healthz").await);
@@ -153,7 +154,7 @@ async fn reads_that_are_short_or_interrupted_are_gone_on_with() {
     let sound = sound::noise(48_000 * 3, 2, 3);
     root.finished("show", PCM, &sound);
     let healthy = Running::start(&root).await;
-    for error in [0, libc::EINTR] {
+    for error in [0, Errno::INTR.raw_os_error()] {
         let faulty = Faulty::serve(&root);
         // Of the sound first, then of the sidecar too.
         for ending in ["show.pcm", "show.toml"] {

@@ -372,7 +372,7 @@ mod tests {
             head in any::<bool>(),
         ) {
             let [if_range, if_match, if_none_match] = conditions.each_ref().map(Option::as_deref);
-            let request = Request { head, range: Some(&range), if_range, if_match, if_none_match };
+            let request = Request { head, range: Some(&range), if_range, if_match, if_none_match, ..Request::default() };
             is_the_models(&request, &finished(len), len);
             is_the_models(&request, &Entity::Growing(growing), end);
         }
