@@ -29,6 +29,7 @@
 //! | [`connections`] | accepting, bounds, time-outs |
 //! | `exchange`, `listener` | what is counted and logged of a request, and of a body of sound |
 //! | [`metrics`] | everything that is counted |
+//! | `memory` | what is not used any more is given back |
 //! | [`config`] | settings from flags, environment and file |
 //! | [`error`] | problem documents |
 //! | [`time`] | positions and lengths in time, exactly |
@@ -65,6 +66,7 @@ pub mod error;
 mod exchange;
 pub mod http;
 mod listener;
+mod memory;
 pub mod metrics;
 pub mod recording;
 pub mod rendition;
@@ -211,6 +213,7 @@ impl Server {
         let admin = admin.map(|(listener, _)| {
             tokio::spawn(connections().serve(listener, routes::admin(app, exchanges()), open))
         });
+        let tidying = tokio::spawn(memory::give_back(Arc::clone(&metrics)));
         let overdue = async {
             // An error means that the signal came and went.
             let _ = stopping.wait_for(|stop| *stop).await;
@@ -220,6 +223,7 @@ impl Server {
             () = served => {}
             () = overdue => tracing::warn!("some answers were not finished in time"),
         }
+        tidying.abort();
         if let Some(admin) = admin {
             admin.abort();
         }

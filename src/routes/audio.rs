@@ -298,13 +298,15 @@ impl Reading {
 
     fn stream(&self, from: u64, until: Until) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
         let listener = Listener::new(&self.app.metrics, self.format.name(), self.heard.clone(), self.asked);
-        let begun = (self.reader(from, until), listener);
-        stream::try_unfold(begun, async |(mut reader, mut listener)| {
+        // Boxed, since what is unfolded is kept in two places.
+        let begun = Box::new((self.reader(from, until), listener));
+        stream::try_unfold(begun, async |mut begun| {
+            let (reader, listener) = &mut *begun;
             let bytes = reader.next().await?;
-            Ok(bytes.map(|bytes| {
-                listener.took(&reader, bytes.len());
-                (bytes, (reader, listener))
-            }))
+            if let Some(bytes) = &bytes {
+                listener.took(reader, bytes.len());
+            }
+            Ok(bytes.map(|bytes| (bytes, begun)))
         })
     }
 }
