@@ -1,6 +1,5 @@
 //! Kinds of failure, and the one place where they become HTTP: problem documents (RFC 9457).
 
-use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
@@ -8,7 +7,6 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use rustix::io::Errno;
 use serde::{Serialize, Serializer};
 use tailcast_codecs::format::FormatError;
 
@@ -214,7 +212,7 @@ impl From<RecordingError> for Problem {
             E::Truncated(_) | E::Replaced(_) | E::Removed(_) | E::SidecarBeingWritten(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "changed", "The recording has just been changed")
             }
-            E::Io { error, .. } if is_out_of_descriptors(error) => {
+            E::Io { .. } if error.is_out_of_descriptors() => {
                 (StatusCode::SERVICE_UNAVAILABLE, "descriptors", "Too many files are open")
             }
             E::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "unreadable", "The recording cannot be read"),
@@ -234,10 +232,4 @@ impl Problem {
     pub fn time(name: &'static str, error: &TimeError) -> Self {
         Self::parameter(name, error)
     }
-}
-
-/// Whether the process or the system has as many files open as it may have: that passes.
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }

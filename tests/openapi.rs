@@ -14,8 +14,8 @@ fn description() -> Value {
 
 /// The paths of the router, as its source has them.
 fn routes() -> Vec<String> {
-    let lines = include_str!("../src/routes/mod.rs").lines();
-    let routes = lines.filter_map(|line| line.trim().strip_prefix(".route(\"")?.split_once('"'));
+    let source = include_str!("../src/routes/mod.rs");
+    let routes = source.split(".route(\"").skip(1).filter_map(|route| route.split_once('"'));
     routes.map(|(path, _)| path.to_owned()).collect()
 }
 

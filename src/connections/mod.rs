@@ -12,7 +12,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -20,8 +20,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tower_service::Service;
 
 use crate::config::Limits;
@@ -37,6 +38,9 @@ pub struct Peer(pub IpAddr);
 /// How long nothing is accepted after the system had nothing left for another connection, unless one is closed before.
 const BREATH: Duration = Duration::from_secs(1);
 
+/// How long that is not said again.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Connections {
@@ -47,6 +51,10 @@ pub(crate) struct Connections {
     room: Arc<Semaphore>,
     most: u32,
     refusals: refusal::Refusals,
+    /// Told when one has ended.
+    closed: Notify,
+    /// When it was said last that none can be accepted.
+    said: Mutex<Option<Instant>>,
 }
 
 impl Connections {
@@ -56,7 +64,8 @@ impl Connections {
         let most = most.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
         let room = Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX)));
         let refusals = refusal::Refusals::default();
-        Arc::new(Self { limits: limits.clone(), metrics, clients, room, most, refusals })
+        let (closed, said) = (Notify::new(), Mutex::default());
+        Arc::new(Self { limits: limits.clone(), metrics, clients, room, most, refusals, closed, said })
     }
 
     /// Has `router` answer what comes, until `stop` turns true; returns when the last answer has come to its end.
@@ -117,14 +126,17 @@ impl Connections {
             // Cloned as it is ready: it always is.
             router.clone().call(request.map(Body::new))
         });
-        let mut connection = pin!(self.http().serve_connection(TokioIo::new(socket), answer));
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stopped(&mut stop) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let ended = {
+            let mut connection = pin!(self.http().serve_connection(TokioIo::new(socket), answer));
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stopped(&mut stop) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
             }
         };
+        self.closed.notify_one();
         if let Err(error) = ended {
             self.broke_off(&error, peer);
         }
@@ -167,8 +179,23 @@ impl Connections {
             return;
         }
         self.metrics.refused("descriptors");
-        tracing::error!(%error, "no connection can be accepted for now; those that wait go on waiting");
-        tokio::time::sleep(BREATH).await;
+        if self.may_say_so() {
+            tracing::error!(%error, "no connection can be accepted for now; those that wait go on waiting");
+        }
+        tokio::select! {
+            () = self.closed.notified() => {}
+            () = tokio::time::sleep(BREATH) => {}
+        }
+    }
+
+    /// Whether it was not said just now.
+    fn may_say_so(&self) -> bool {
+        let mut said = self.said.lock();
+        let may = said.is_none_or(|said| said.elapsed() > SILENCE);
+        if may {
+            *said = Some(Instant::now());
+        }
+        may
     }
 }
 

@@ -92,9 +92,12 @@ impl Catalogue {
     /// # Errors
     /// When there is none, or it cannot be read or understood.
     pub fn find(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
-        match self.folder.still_good(name)? {
-            Some(known) => Ok(known),
-            None => self.folder.shelf.get_or_open(name, || self.folder.open(name)),
+        match self.folder.find(name) {
+            Err(error) if error.is_out_of_descriptors() => {
+                self.folder.shelf.let_go();
+                self.folder.find(name)
+            }
+            found => found,
         }
     }
 
@@ -118,6 +121,13 @@ impl Catalogue {
 }
 
 impl Folder {
+    fn find(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
+        match self.still_good(name)? {
+            Some(known) => Ok(known),
+            None => self.shelf.get_or_open(name, || self.open(name)),
+        }
+    }
+
     /// The recording that is open under a name, if it still is what the folder has.
     fn still_good(&self, name: &RecordingName) -> Result<Option<Arc<Recording>>, RecordingError> {
         let Some(known) = self.shelf.get(name) else { return Ok(None) };
@@ -215,7 +225,11 @@ impl Folder {
             Ok(file) => file,
             // Only these: a sidecar that is there and cannot be read may say what the recording is.
             Err(error) if is_not_there(&error) => return Ok(Some(Sidecar::default())),
-            Err(error) => return Err(broken(error.to_string())),
+            Err(error) => {
+                let why = error.to_string();
+                let error = RecordingError::io(name.as_str(), error);
+                return Err(if error.is_out_of_descriptors() { error } else { broken(why) });
+            }
         };
         let mut text = String::new();
         // By what nobody can set: it may have come with the time of another machine's clock.

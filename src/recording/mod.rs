@@ -31,6 +31,8 @@ pub use name::RecordingName;
 use std::io;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 /// Why a recording cannot be had, or can no longer be.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RecordingError {
@@ -87,6 +89,13 @@ pub enum RecordingError {
 }
 
 impl RecordingError {
+    /// Whether the process or the system has as many files open as it may have: that passes.
+    pub(crate) fn is_out_of_descriptors(&self) -> bool {
+        let Self::Io { error, .. } = self else { return false };
+        let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+        matches!(errno, Some(Errno::MFILE | Errno::NFILE))
+    }
+
     pub(crate) fn io(name: &str, error: io::Error) -> Self {
         Self::Io { name: name.to_owned(), error: Arc::new(error) }
     }
