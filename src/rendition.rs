@@ -40,6 +40,15 @@ pub struct Finished {
     pub by: Decided,
 }
 
+impl Finished {
+    /// Source frames that decide its bytes.
+    fn source(&self) -> u64 {
+        match self.by {
+            Decided::BySound(frames) | Decided::ByEnd { frames, .. } => frames,
+        }
+    }
+}
+
 /// Why a rendition is finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decided {
@@ -135,9 +144,15 @@ impl Rendition {
     /// # Errors
     /// When the recording cannot be read.
     pub fn etag(&self, finished: &Finished) -> Result<String, RecordingError> {
-        let source = match finished.by {
-            Decided::BySound(frames) | Decided::ByEnd { frames, .. } => frames,
-        };
+        Ok(self.etag_by(finished, self.recording().digest(finished.source())?))
+    }
+
+    /// The same, if it can be told without reading the recording.
+    pub fn known_etag(&self, finished: &Finished) -> Option<String> {
+        Some(self.etag_by(finished, self.recording().known_digest(finished.source())?))
+    }
+
+    fn etag_by(&self, finished: &Finished, digest: blake3::Hash) -> String {
         let ended = matches!(finished.by, Decided::ByEnd { .. });
         let mut hasher = blake3::Hasher::new();
         hasher.update(&FORMAT_VERSION.to_le_bytes());
@@ -145,12 +160,12 @@ impl Rendition {
             hasher.update(&(text.len() as u64).to_le_bytes());
             hasher.update(text.as_bytes());
         }
-        for number in [self.cut.start(), finished.frames, u64::from(ended), source] {
+        for number in [self.cut.start(), finished.frames, u64::from(ended), finished.source()] {
             hasher.update(&number.to_le_bytes());
         }
-        hasher.update(self.recording().digest(source)?.as_bytes());
+        hasher.update(digest.as_bytes());
         let digest = hasher.finalize().to_hex();
-        Ok(format!("\"{}\"", digest.chars().take(32).collect::<String>()))
+        format!("\"{}\"", digest.chars().take(32).collect::<String>())
     }
 
     /// The header, for a finished rendition of `frames` coded frames or a growing one. A clip's says where it ends

@@ -1,6 +1,6 @@
 //! What is counted, for whoever watches the server: `/metrics`, in the form that Prometheus reads (OpenMetrics).
 //!
-//! What happens is counted here as it does; what is so at a time ([`gathered`], [`process`]) is found out when it is asked
+//! What happens is counted here as it does; what is so at a time (`gathered`, `process`) is found out when it is asked
 //! for. The names, and what to make of them, are in `docs/operations.md`.
 
 mod gathered;

@@ -26,7 +26,9 @@ use crate::http::{
     Growing as GrowingEntity, Multipart, Piece, Request, decide,
 };
 use crate::listener::Listener;
-use crate::recording::{Extent, Recording, RecordingError, State as RecordingState};
+use crate::recording::{
+    Catalogue, Extent, Recording, RecordingError, RecordingName, State as RecordingState,
+};
 use crate::rendition::{Decided, Finished, Rendition, Shape};
 use crate::segments::SegmentError;
 
@@ -43,20 +45,23 @@ pub async fn audio(
     let Path(path) = path?;
     let query = query::checked(query)?;
     app.check_running()?;
-    let (recording, named) = find(&app, &path, &query).await?;
-    let format = named.or_else(|| accepted(&headers)).unwrap_or(Format::Wav);
     let moving = query.is_relative()?;
-    if moving
-        && headers.contains_key(header::RANGE)
-        && recording.extent().is_growing()
-        && let Some(settled) = query.settled(&raw.unwrap_or_default(), &recording)?
-    {
-        return Ok(elsewhere(&settled));
-    }
-    let rendition = Arc::new(blocking(move || query.rendition(recording, format)).await??);
+    let wanted = Wanted {
+        path,
+        raw: raw.unwrap_or_default(),
+        accepted: accepted(&headers),
+        settled: moving && headers.contains_key(header::RANGE),
+        query,
+    };
+    let catalogue = app.catalogue.clone();
+    // All that asks something of the file system at once: each time costs more than what is asked.
+    let (rendition, format, named) = match blocking(move || wanted.find(&catalogue)).await?? {
+        Found::Elsewhere(query) => return Ok(elsewhere(&query)),
+        Found::Sound { rendition, format, named } => (rendition, format, named),
+    };
     let exchange = Exchange { app, rendition, moving, head: method == Method::HEAD, headers, format, asked };
     let mut response = exchange.answer().await?;
-    if named.is_none() {
+    if !named {
         // A cache must not give one client's format to another (RFC 9110 12.5.5).
         response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
     }
@@ -71,30 +76,69 @@ fn elsewhere(query: &str) -> Response {
     response
 }
 
-/// The recording that a path means, and the format if the parameter or else the path's extension names one.
-async fn find(
-    app: &App,
-    path: &str,
-    query: &RenditionQuery,
-) -> Result<(Arc<Recording>, Option<Format>), Problem> {
-    let chosen = query.format()?;
-    let by_extension = path.rsplit_once('.').and_then(|(stem, extension)| {
-        let format = Format::from_extension(extension)?;
-        (!stem.is_empty() && !stem.ends_with('/')).then_some((stem, format))
-    });
-    if let Some((stem, format)) = by_extension {
-        match app.find(stem).await {
-            Ok(recording) => return Ok((recording, chosen.or(Some(format)))),
-            // The extension may be part of the name: `show.mp3.pcm` is a recording `show.mp3`.
-            Err(RecordingError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
+/// What a request wants, before it is known whether there is such a thing.
+struct Wanted {
+    path: String,
+    query: RenditionQuery,
+    /// The query as it came.
+    raw: String,
+    /// The format that its `Accept` header prefers.
+    accepted: Option<Format>,
+    /// Whether a place that moves with the live edge has to be settled first.
+    settled: bool,
+}
+
+/// What that is.
+enum Found {
+    /// To be asked for by another query.
+    Elsewhere(String),
+    Sound {
+        rendition: Arc<Rendition>,
+        format: Format,
+        /// By the URL; else it is the client's headers that decide.
+        named: bool,
+    },
+}
+
+impl Wanted {
+    /// Finds it. Blocks.
+    fn find(self, catalogue: &Catalogue) -> Result<Found, Problem> {
+        let (recording, named) = self.recording(catalogue)?;
+        if self.settled
+            && recording.extent().is_growing()
+            && let Some(settled) = self.query.settled(&self.raw, &recording)?
+        {
+            return Ok(Found::Elsewhere(settled));
         }
+        let format = named.or(self.accepted).unwrap_or(Format::Wav);
+        let rendition = Arc::new(self.query.rendition(recording, format)?);
+        Ok(Found::Sound { rendition, format, named: named.is_some() })
     }
-    let recording = app.find(path).await.map_err(|error| match (&error, by_extension) {
-        (RecordingError::NotFound(_), Some((stem, _))) => RecordingError::NotFound(stem.to_owned()).into(),
-        _ => Problem::from(error),
-    })?;
-    Ok((recording, chosen))
+
+    /// The recording that the path means, and the format if the parameter or else the path's extension names one.
+    fn recording(&self, catalogue: &Catalogue) -> Result<(Arc<Recording>, Option<Format>), Problem> {
+        let chosen = self.query.format()?;
+        let find = |name: &str| catalogue.find(&RecordingName::parse(name)?);
+        let by_extension = self.path.rsplit_once('.').and_then(|(stem, extension)| {
+            let format = Format::from_extension(extension)?;
+            (!stem.is_empty() && !stem.ends_with('/')).then_some((stem, format))
+        });
+        if let Some((stem, format)) = by_extension {
+            match find(stem) {
+                Ok(recording) => return Ok((recording, chosen.or(Some(format)))),
+                // The extension may be part of the name: `show.mp3.pcm` is a recording `show.mp3`.
+                Err(RecordingError::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let recording = find(&self.path).map_err(|error| match (&error, by_extension) {
+            (RecordingError::NotFound(_), Some((stem, _))) => {
+                RecordingError::NotFound(stem.to_owned()).into()
+            }
+            _ => Problem::from(error),
+        })?;
+        Ok((recording, chosen))
+    }
 }
 
 /// The format that the `Accept` header prefers; wildcards prefer none.
@@ -161,8 +205,13 @@ impl Exchange {
     async fn facts(&self, extent: &Extent) -> Result<Facts, Problem> {
         match self.rendition.shape(extent) {
             Shape::Finished(finished) => {
-                let rendition = Arc::clone(&self.rendition);
-                let etag = blocking(move || rendition.etag(&finished)).await??;
+                let etag = match self.rendition.known_etag(&finished) {
+                    Some(etag) => etag,
+                    None => {
+                        let rendition = Arc::clone(&self.rendition);
+                        blocking(move || rendition.etag(&finished)).await??
+                    }
+                };
                 Ok(Facts { extent: extent.clone(), finished: Some((finished, etag)), growing: None })
             }
             Shape::Growing { exists } => {
