@@ -59,6 +59,10 @@ fuzz TARGET='decision query sidecar wav' SECONDS='60':
 deb:
     cargo deb --locked
 
+# Ten thousand connections for ten minutes, half of which take nothing (Linux)
+load:
+    cargo bench --bench load
+
 # Licences, sources and duplicates of the dependencies (needs cargo-deny)
 deny:
     cargo deny check licenses bans sources

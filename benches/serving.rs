@@ -2,6 +2,7 @@
 //!
 //! Absolute times depend on the machine; `peers` measures ratios.
 
+#[allow(dead_code, reason = "other benchmarks use more of it")]
 mod support;
 
 use std::fs::File;

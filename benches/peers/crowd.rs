@@ -16,9 +16,9 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
 use super::framing::Framing;
-use super::programs::wait_for;
 use super::recorder::Log;
 use super::statistics::Delays;
+use super::support::wait_for;
 use super::timeline::Timeline;
 
 /// What listeners got in a window of time.

@@ -11,11 +11,12 @@ use tailcast_codecs::{Cut, Grid};
 use tempfile::TempDir;
 
 use super::crowd::{Crowd, Heard, Listening};
-use super::programs::{self, START, wait_for};
+use super::programs::{self, START};
 use super::recorder::{Log, Recorder};
 use super::report::{Aim, Bound, Section, Table};
 use super::settings::Settings;
 use super::statistics::Sample;
+use super::support::wait_for;
 use super::timeline::{Reference, Timeline};
 use super::turns::in_turns;
 use super::{sound, usage};

@@ -7,13 +7,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::process::Process;
 use super::settings::Settings;
+use super::support::wait_for;
 use super::{sound, usage};
 
 /// `tailcast serve` as its users run it. What it has coded before it forgets with the process.
@@ -71,15 +71,6 @@ fn is_root() -> bool {
 
 /// How long a program may take to start.
 pub const START: Duration = Duration::from_secs(20);
-
-/// Waits until something holds that takes a moment, such as a server's socket.
-pub fn wait_for(most: Duration, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < most, "a program does not do what it was started for");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// An address that nobody listens on.
 fn free_address() -> SocketAddr {
