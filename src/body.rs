@@ -171,6 +171,11 @@ impl BodyReader {
         self.segments.has_room(self.rendition.track(), number, &self.extent())
     }
 
+    /// Whether it has given anything behind the header.
+    pub fn is_in_sound(&self) -> bool {
+        self.position > self.rendition.cut().grid().header_len
+    }
+
     /// Where it stands in its recording.
     pub fn standing(&self) -> Standing {
         if !self.follows() {

@@ -102,12 +102,16 @@ struct Record {
     end: End,
 }
 
-/// Characters of a path or a header that are logged.
+/// Characters of a path, a header or a problem that are logged.
 const LOGGED: usize = 200;
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let value = headers.get(name)?;
-    Some(String::from_utf8_lossy(value.as_bytes()).chars().take(LOGGED).collect())
+    Some(logged(&String::from_utf8_lossy(value.as_bytes())))
+}
+
+fn logged(text: &str) -> String {
+    text.chars().take(LOGGED).collect()
 }
 
 impl Record {
@@ -119,7 +123,7 @@ impl Record {
             begun: Instant::now(),
             client,
             method: request.method().clone(),
-            target: target.chars().take(LOGGED).collect(),
+            target: logged(target),
             agent: text(request.headers(), &header::USER_AGENT),
             status: None,
             problem: None,
@@ -194,9 +198,11 @@ impl Drop for Record {
         match &record.problem {
             // The client's own slip is none of the operator's.
             Some(problem) if problem.status().is_server_error() => {
-                log!(warn, record, "refused", kind = problem.slug(), detail = problem.detail());
+                log!(warn, record, "refused", kind = problem.slug(), detail = logged(problem.detail()));
             }
-            Some(problem) => log!(info, record, "refused", kind = problem.slug(), detail = problem.detail()),
+            Some(problem) => {
+                log!(info, record, "refused", kind = problem.slug(), detail = logged(problem.detail()))
+            }
             None if record.is_routine() => log!(debug, record, "answered"),
             None => log!(info, record, "answered", listened = heard),
         }

@@ -77,6 +77,7 @@ pub mod waveform;
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -211,7 +212,12 @@ impl Server {
         // With room of its own, so that whoever watches gets in when the server is full; and to the last.
         let (_never, open) = watch::channel(false);
         let admin = admin.map(|(listener, _)| {
-            tokio::spawn(connections().serve(listener, routes::admin(app, exchanges()), open))
+            // Whoever watches is not to be kept out by those who listen from the same address.
+            let limits = Limits { connections: FOR_WATCHERS, ..limits.clone() };
+            let clients = Clients::new(&limits);
+            let connections = Connections::new(&limits, Arc::clone(&metrics), Arc::clone(&clients));
+            let exchanges = Exchanges { clients, metrics: Arc::clone(&metrics) };
+            tokio::spawn(connections.serve(listener, routes::admin(app, exchanges), open))
         });
         let tidying = tokio::spawn(memory::give_back(Arc::clone(&metrics)));
         let overdue = async {
@@ -229,6 +235,9 @@ impl Server {
         }
     }
 }
+
+/// Connections to the admin address.
+const FOR_WATCHERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 /// Connections that may wait to be accepted: after a restart all the pages that were open come at once.
 const BACKLOG: u32 = 4096;

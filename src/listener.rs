@@ -41,7 +41,10 @@ impl Listener {
 
     /// Counts what `reader` has just given: `len` bytes up to its position.
     pub(crate) fn took(&mut self, reader: &BodyReader, len: usize) {
-        if let Some(asked) = self.asked.take() {
+        // The header is there before anything is coded.
+        if reader.is_in_sound()
+            && let Some(asked) = self.asked.take()
+        {
             self.counters.first_byte.observe(asked.elapsed().as_secs_f64());
         }
         self.counters.sent.inc_by(len as u64);

@@ -16,6 +16,7 @@
 use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
 use sd_notify::NotifyState;
@@ -85,6 +86,9 @@ fn serve(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
         // From now on it can be told to stop.
         let stop = stop_signal()?;
         tell_the_service_manager(&[NotifyState::Ready]);
+        if let Some(patience) = sd_notify::watchdog_enabled() {
+            tokio::spawn(stay_awake(patience));
+        }
         server
             .run(async {
                 stop.await;
@@ -109,6 +113,15 @@ fn make_room(config: &mut Config) {
 fn tell_the_service_manager(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+/// Tells systemd that the program gets round to things, as often as `WatchdogSec=` in its unit asks for (sd_watchdog_enabled(3):
+/// twice in that time).
+async fn stay_awake(patience: Duration) {
+    loop {
+        tell_the_service_manager(&[NotifyState::Watchdog]);
+        tokio::time::sleep(patience / 2).await;
     }
 }
 

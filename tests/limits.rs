@@ -250,7 +250,11 @@ async fn listeners_are_counted_by_where_they_are() {
     root.append("live.pcm", &sound::noise(RATE, 2, 6));
     live.take(5_000).await;
     // How late it is can be told of one that had been at the edge.
-    becomes(&server, "tailcast_live_delay_seconds_count{format=\"mp3\"}", 1.0).await;
+    let measured = async || metric(&server, "tailcast_live_delay_seconds_count{format=\"mp3\"}").await;
+    while measured().await == 0.0 {
+        root.append("live.pcm", &sound::noise(RATE / 10, 2, 7));
+        live.take(1).await;
+    }
 
     let whole = server.get("/audio/show.mp3").await;
     assert_eq!(metric(&server, "tailcast_first_byte_seconds_count{format=\"mp3\"}").await, 2.0);

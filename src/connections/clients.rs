@@ -85,8 +85,8 @@ impl Clients {
             return peer;
         }
         let lines = headers.get_all("x-forwarded-for").iter().rev();
-        let named =
-            lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(',')).map(address_in);
+        // As bytes: a proxy adds its own to whatever came, and what came need not be text.
+        let named = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).map(address_in);
         let mut client = peer;
         for address in named {
             // Behind something that is no address nobody knows who stands there.
@@ -101,8 +101,8 @@ impl Clients {
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`.
-fn address_in(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
+fn address_in(bytes: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(bytes).ok()?.trim();
     let with_port = || text.parse::<std::net::SocketAddr>().map(|address| address.ip());
     let address = text.trim_start_matches('[').trim_end_matches(']').parse().or_else(|_| with_port()).ok()?;
     Some(IpAddr::to_canonical(&address))
@@ -130,6 +130,8 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn clients(most: usize) -> Arc<Clients> {
@@ -159,6 +161,9 @@ mod tests {
         assert_eq!(client("::1", &["[2001:db8::1]:443"]), "2001:db8::1");
         assert_eq!(client("::1", &["198.51.100.7:443"]), "198.51.100.7");
         assert_eq!(client("10.0.0.1", &["198.51.100.7, nonsense"]), "10.0.0.1");
+        let odd = [("x-forwarded-for", HeaderValue::from_bytes(b"\xff, 198.51.100.7").unwrap())];
+        let headers = odd.map(|(name, value)| (name.parse().unwrap(), value)).into_iter().collect();
+        assert_eq!(clients(1).client(ip("10.0.0.1"), &headers), ip("198.51.100.7"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tower_service::Service;
@@ -119,7 +120,7 @@ impl Connections {
         mut stop: watch::Receiver<bool>,
     ) {
         let Held { stream, permit, counted } = held;
-        self.metrics.connections.inc();
+        let _open = Open::new(&self.metrics.connections);
         let socket = Socket::new(stream, self.limits.stall_timeout);
         let answer = service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
@@ -140,7 +141,6 @@ impl Connections {
         if let Err(error) = ended {
             self.broke_off(&error, peer);
         }
-        self.metrics.connections.dec();
         drop((permit, counted));
     }
 
@@ -199,11 +199,27 @@ impl Connections {
     }
 }
 
+/// Counts a connection for as long as it is there, whatever it ends by.
+struct Open(Gauge);
+
+impl Open {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Bytes of an answer that hyper may hold until the socket takes them.
+/// Bytes of an answer with which hyper asks for no more of it until the socket takes them.
 const MOST_BUFFERED: usize = 64 * 1024;
 
 /// A connection and what is given back when it ends.

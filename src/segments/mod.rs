@@ -254,7 +254,8 @@ impl Segments {
 
     /// Whether encoders have enough to do with what listeners wait for, so that nothing should be read ahead.
     pub fn is_crowded(&self) -> bool {
-        self.busy() > CROWD * self.threads()
+        // Nor should what is read ahead be why somebody is refused.
+        self.busy() > (CROWD * self.threads()).min(self.most / 2)
     }
 
     /// Runs `work` on a thread of the encoders when there is nothing to code that is for a listener, or when there has been
