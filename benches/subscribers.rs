@@ -4,8 +4,6 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -17,14 +15,6 @@ use process::Process;
 const SUBSCRIBERS: usize = 1000;
 /// A tenth of a second of the recording, as its recorder writes it.
 const PIECE: [u8; 1600] = [0; 1600];
-
-/// A server that may have so many connections.
-fn serve(root: &Path) -> Process {
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 4096 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tailcast")]);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--pcm", "s16le:8000:1", "--root"]).arg(root);
-    Process::start(command, "http://")
-}
 
 fn subscribe(server: &Process, path: &str) -> TcpStream {
     let mut socket = TcpStream::connect(server.address).unwrap();
@@ -46,7 +36,7 @@ fn measure(what: &str, path: &str, grows: bool) {
     if !grows {
         fs::write(root.path().join("show.toml"), "ended = true\n").unwrap();
     }
-    let server = serve(root.path());
+    let server = Process::serve(root.path(), &["--pcm", "s16le:8000:1"]);
     let mut sockets = vec![subscribe(&server, path)];
     let before = server.memory("VmRSS");
     sockets.extend((1..SUBSCRIBERS).map(|_| subscribe(&server, path)));

@@ -16,6 +16,7 @@ use crate::recording::{Extent, RecordingError, State};
 use crate::rendition::{Finished, Rendition, Shape};
 use crate::segments::segment::{Found, SegmentReader};
 use crate::segments::{SegmentError, Segments};
+use crate::stopped;
 
 /// Why a body breaks off.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -487,12 +488,5 @@ impl BodyReader {
             self.end = Some(End { finished, extent });
         }
         Step::Ended
-    }
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone stops nothing.
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer};
 use tailcast_codecs::format::FormatError;
 
@@ -156,11 +156,6 @@ impl Problem {
         &self.detail
     }
 
-    /// Seconds after which to come again, if that may help.
-    pub fn retry_after(&self) -> Option<u32> {
-        self.retry_after
-    }
-
     /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -169,21 +164,32 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
+        let mut response = Response::new(Body::from(self.body()));
+        *response.status_mut() = self.status();
+        *response.headers_mut() = self.headers();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl Problem {
+    /// The document.
+    pub fn body(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// What stands above it.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if status == StatusCode::METHOD_NOT_ALLOWED {
+        if self.status() == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
         }
-        response.extensions_mut().insert(self);
-        response
+        headers
     }
 }
 

@@ -205,10 +205,10 @@ impl Server {
             tracing::info!("stopping");
             stop.send_replace(true);
         });
-        let exchanges = || Exchanges { clients: Arc::clone(&clients), metrics: Arc::clone(&metrics) };
-        let connections = || Connections::new(&limits, Arc::clone(&metrics), Arc::clone(&clients));
-        let listeners = routes::listeners(app.clone(), exchanges(), admin.is_none());
-        let served = connections().serve(listener, listeners, stopping.clone());
+        let exchanges = Exchanges { clients: Arc::clone(&clients), metrics: Arc::clone(&metrics) };
+        let listeners = routes::listeners(app.clone(), exchanges, admin.is_none());
+        let connections = Connections::new(&limits, Arc::clone(&metrics), clients);
+        let served = connections.serve(listener, listeners, stopping.clone());
         // With room of its own, so that whoever watches gets in when the server is full; and to the last.
         let (_never, open) = watch::channel(false);
         let admin = admin.map(|(listener, _)| {
@@ -293,6 +293,14 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
             () = hung_up => {}
         }
     })
+}
+
+/// Waits until the server is to stop.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone stops nothing.
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Whether the process was started with SIGHUP ignored, where the system tells (proc(5): a mask, signal 1 its lowest bit).

@@ -205,11 +205,6 @@ async fn what_is_not_quite_a_request_is_not_taken_for_another() {
 
 // ---- More than there is room for
 
-/// Descriptors that a process has open.
-fn descriptors(process: u32) -> usize {
-    fs::read_dir(format!("/proc/{process}/fd")).unwrap().count()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn more_connections_than_descriptors_wait_their_turn() {
     const MOST: usize = 64;
@@ -228,7 +223,7 @@ async fn more_connections_than_descriptors_wait_their_turn() {
         socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
         crowd.push(socket);
     }
-    eventually("there is no descriptor left", || descriptors(process) >= MOST - 1).await;
+    eventually("there is no descriptor left", || server.descriptors() >= MOST - 1).await;
     assert!(
         crowd.last().unwrap().try_read(&mut [0]).is_err(),
         "the last has been answered before anyone left"

@@ -5,11 +5,10 @@
 //! where it is after the first minute, if a live listener is late by more than a second, or if anything is not given back.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,7 +42,7 @@ mod timeline;
 use crowd::{Crowd, Listening};
 use process::Process;
 use recorder::{Log, Recorder};
-use support::wait_for;
+use support::{raise_the_limit_of_descriptors, wait_for};
 use timeline::Timeline;
 
 /// How often the server's memory is looked at.
@@ -61,12 +60,9 @@ fn number(name: &str, default: usize) -> usize {
 
 /// A server that has room for so many, and waits for those who take nothing.
 fn serve(root: &Path, connections: usize) -> Process {
-    let mut command = Command::new("sh");
-    let script = "ulimit -n $(ulimit -H -n); exec \"$0\" \"$@\"";
-    command.args(["-c", script, env!("CARGO_BIN_EXE_tailcast"), "serve", "--listen", "127.0.0.1:0"]);
-    command.args(["--pcm", sound::PCM, "--cache", "8MiB", "--stall-timeout", "1h"]);
-    command.arg("--connections").arg((connections + 100).to_string()).arg("--root").arg(root);
-    Process::start(command, "http://")
+    let room = (connections + 100).to_string();
+    let options = ["--pcm", sound::PCM, "--cache", "8MiB", "--stall-timeout", "1h", "--connections", &room];
+    Process::serve(root, &options)
 }
 
 /// Somebody who asks and takes nothing.
@@ -87,10 +83,6 @@ fn unread(number: usize) -> String {
     }
 }
 
-fn descriptors(server: &Process) -> usize {
-    fs::read_dir(format!("/proc/{}/fd", server.child.id())).unwrap().count()
-}
-
 /// A live listener, from the last whole second on: that tells where in the stream it is.
 fn listening(address: SocketAddr, log: &Arc<Log>) -> impl Fn() -> Listening + Send + Sync + use<> {
     let codec = Format::Mp3.codec(sound::spec(), Parameters::default()).unwrap();
@@ -104,6 +96,7 @@ fn listening(address: SocketAddr, log: &Arc<Log>) -> impl Fn() -> Listening + Se
 }
 
 fn main() {
+    raise_the_limit_of_descriptors();
     let (connections, minutes) = (number("CONNECTIONS", 10_000), number("MINUTES", 10));
     let root = TempDir::new().unwrap();
     sound::write_show(root.path(), 3);
@@ -111,7 +104,7 @@ fn main() {
     let recorder = Recorder::start(vec![Box::new(file)], Duration::from_millis(100));
     let server = serve(root.path(), connections);
     wait_for(Duration::from_secs(20), || recorder.log().frames() > 2 * u64::from(sound::RATE));
-    let before = (server.memory("VmRSS"), descriptors(&server));
+    let before = (server.memory("VmRSS"), server.descriptors());
 
     let mut crowd = Crowd::new(recorder.log());
     crowd.join(connections / 2, listening(server.address, recorder.log()));
@@ -135,7 +128,7 @@ fn main() {
     }
     let cpu = server.cpu();
     drop((crowd, silent));
-    wait_for(Duration::from_secs(60), || descriptors(&server) <= before.1 + 8);
+    wait_for(Duration::from_secs(60), || server.descriptors() <= before.1 + 8);
     let given_back = || server.memory("VmRSS") <= before.0 + LEFT;
     let begun = Instant::now();
     while !given_back() && begun.elapsed() < Duration::from_secs(60) {
@@ -154,7 +147,7 @@ fn main() {
         before.0,
         before.1,
         server.memory("VmRSS"),
-        descriptors(&server)
+        server.descriptors()
     );
     assert!(moved <= FLAT, "memory does not stay where it is");
     assert!(latest <= LATE, "somebody at the live edge is late");

@@ -16,11 +16,8 @@
 //! | [`exchange`], [`crowd`], [`framing`], [`timeline`] | clients: one after another, thousands, what they read |
 //! | [`report`], [`chart`], [`machine`], [`statistics`] | what is written of it |
 
-use std::env;
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -54,6 +51,7 @@ mod whole;
 
 use report::{Section, aims, wrapped};
 use settings::Settings;
+use support::raise_the_limit_of_descriptors;
 
 fn main() {
     raise_the_limit_of_descriptors();
@@ -111,19 +109,4 @@ fn write(settings: &Settings, sections: &[Section]) {
     fs::write(docs.join(PICTURE), chart::draw(sections)).unwrap();
     fs::write(docs.join("performance.md"), text).unwrap();
     println!("written to {}", docs.join("performance.md").display());
-}
-
-/// Descriptors that it takes: a socket for each listener, here and in each server.
-const DESCRIPTORS: u64 = 10_000;
-
-/// Programs inherit the limit, so it is raised by a shell that becomes this program again.
-fn raise_the_limit_of_descriptors() {
-    let limits = fs::read_to_string("/proc/self/limits").unwrap();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
-    let soft = line.split_whitespace().next().unwrap();
-    if soft.parse().is_ok_and(|soft: u64| soft < DESCRIPTORS) {
-        let raise = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\"");
-        let error = Command::new("sh").arg("-c").arg(raise).args(env::args_os()).exec();
-        panic!("no more than {soft} descriptors: {error}");
-    }
 }

@@ -361,15 +361,16 @@ impl Settings<'_> {
         parse(&value).map_err(|error| ConfigError::Value { origin, why: error.to_string() })
     }
 
+    /// The same, of one that need not be there.
+    fn given<T, E: fmt::Display>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, ConfigError> {
+        self.find(name).map(|_| self.get(name, parse)).transpose()
+    }
+
     fn config(&self) -> Result<Config, ConfigError> {
-        let threads = match self.find("threads") {
-            Some(_) => self.get("threads", thread_count)?,
-            None => cores(),
-        };
-        let admin_listen = match self.find("admin-listen") {
-            Some(_) => Some(self.get("admin-listen", values::address)?),
-            None => None,
-        };
         let name = |name| self.find(name).map_or(Origin::Default(name), |(origin, _)| origin);
         Ok(Config {
             root: self.get("root", values::folder)?,
@@ -377,9 +378,9 @@ impl Settings<'_> {
             pcm: self.get("pcm", |text| text.parse::<PcmSpec>())?,
             growth_timeout: self.get("growth-timeout", time::duration)?,
             cache: self.get("cache", values::size)?,
-            threads,
+            threads: self.given("threads", thread_count)?.unwrap_or_else(cores),
             shutdown_timeout: self.get("shutdown-timeout", time::duration)?,
-            admin_listen,
+            admin_listen: self.given("admin-listen", values::address)?,
             limits: self.limits()?,
             log: self.get("log", values::filter)?,
             log_format: self.get("log-format", values::log_format)?,

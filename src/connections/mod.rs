@@ -28,6 +28,7 @@ use tower_service::Service;
 
 use crate::config::Limits;
 use crate::metrics::Metrics;
+use crate::stopped;
 pub(crate) use clients::{Clients, Counted};
 pub use descriptors::room_for_connections;
 use socket::Socket;
@@ -213,10 +214,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Bytes of an answer with which hyper asks for no more of it until the socket takes them.

@@ -54,19 +54,18 @@ impl Refusals {
 }
 
 /// The problem as a whole answer.
-fn written(problem: &Problem) -> String {
-    let status = problem.status();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let body = serde_json::to_string(problem).unwrap_or_default();
-    let (seconds, len) = (problem.retry_after().unwrap_or_default(), body.len());
-    format!(
-        "HTTP/1.1 {} {reason}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
-         retry-after: {seconds}\r\nconnection: close\r\ncontent-length: {len}\r\n\r\n{body}",
-        status.as_u16()
-    )
+fn written(problem: &Problem) -> Vec<u8> {
+    let (status, body) = (problem.status(), problem.body());
+    let mut answer = format!("HTTP/1.1 {status}\r\n").into_bytes();
+    for (name, value) in &problem.headers() {
+        answer.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    answer.extend(format!("connection: close\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes());
+    answer.extend(body);
+    answer
 }
 
-async fn say(mut stream: TcpStream, answer: String) -> std::io::Result<()> {
+async fn say(mut stream: TcpStream, answer: Vec<u8>) -> std::io::Result<()> {
     // To an answer before they have asked some clients pay no attention.
     let mut asked = Vec::new();
     while !asked.windows(4).any(|end| end == b"\r\n\r\n") && asked.len() < MOST_ASKED {
@@ -74,7 +73,7 @@ async fn say(mut stream: TcpStream, answer: String) -> std::io::Result<()> {
             return Ok(());
         }
     }
-    stream.write_all(answer.as_bytes()).await?;
+    stream.write_all(&answer).await?;
     stream.shutdown().await?;
     // Closed with anything unread, the connection would be reset, and the answer lost with it.
     while stream.read(&mut asked).await? > 0 {}

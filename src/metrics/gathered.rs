@@ -34,10 +34,10 @@ struct Urgency {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "limits are small numbers")]
-fn limits(config: &Config, connections: usize) -> Vec<(&'static str, f64)> {
+fn limits(config: &Config) -> Vec<(&'static str, f64)> {
     let limits = &config.limits;
     vec![
-        ("connections", connections as f64),
+        ("connections", limits.connections.get() as f64),
         ("requests_per_address", limits.requests_per_address.get() as f64),
         ("header_size_bytes", limits.header_size as f64),
         ("idle_timeout_seconds", limits.idle_timeout.as_secs_f64()),
@@ -60,7 +60,7 @@ impl Gathered {
             segments: Arc::clone(segments),
             clients: Arc::clone(clients),
             panics: Arc::clone(panics),
-            limits: limits(config, config.limits.connections.get()),
+            limits: limits(config),
         }
     }
 

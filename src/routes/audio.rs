@@ -297,11 +297,12 @@ impl Exchange {
             heard: Heard::default(),
             asked: self.asked,
         };
-        if first_of(&answer.body).is_some_and(|(from, until)| !reading.reader(from, until).has_room()) {
+        let first = first_of(&answer.body).map(|(from, until)| reading.reader(from, until));
+        if first.as_ref().is_some_and(|reader| !reader.has_room()) {
             return Err(Problem::queue());
         }
         let heard = reading.heard.clone();
-        let mut response = Response::new(body(reading, answer.body, boundary));
+        let mut response = Response::new(body(reading, answer.body, first, boundary));
         response.extensions_mut().insert(heard);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
@@ -345,10 +346,10 @@ impl Reading {
         )
     }
 
-    fn stream(&self, from: u64, until: Until) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
+    fn stream(&self, reader: BodyReader) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
         let listener = Listener::new(&self.app.metrics, self.format.name(), self.heard.clone(), self.asked);
         // Boxed, since what is unfolded is kept in two places.
-        let begun = Box::new((self.reader(from, until), listener));
+        let begun = Box::new((reader, listener));
         stream::try_unfold(begun, async |mut begun| {
             let (reader, listener) = &mut *begun;
             let bytes = reader.next().await?;
@@ -371,19 +372,22 @@ fn first_of(body: &Body) -> Option<(u64, Until)> {
     }
 }
 
-fn body(reading: Reading, body: Body, boundary: Boundary) -> AxumBody {
-    let Some((from, until)) = first_of(&body) else { return no_body() };
+/// `first` reads the first of its ranges, if it has any.
+fn body(reading: Reading, body: Body, first: Option<BodyReader>, boundary: Boundary) -> AxumBody {
+    let Some(first) = first else { return no_body() };
     let name = reading.rendition.recording().name().to_string();
     let bytes = match body {
         Body::Multipart(multipart) => {
             let pieces: Vec<Piece> = multipart.pieces(boundary).collect();
             let parts = stream::iter(pieces).flat_map(move |piece| match piece {
                 Piece::Text(text) => stream::once(async { Ok(Bytes::from(text)) }).boxed(),
-                Piece::Bytes(range) => reading.stream(range.start, Until::Byte(range.end)).boxed(),
+                Piece::Bytes(range) => {
+                    reading.stream(reading.reader(range.start, Until::Byte(range.end))).boxed()
+                }
             });
             parts.boxed()
         }
-        _ => reading.stream(from, until).boxed(),
+        _ => reading.stream(first).boxed(),
     };
     AxumBody::from_stream(bytes.inspect_err(move |error| log_broken(&name, error)).map_err(io::Error::other))
 }

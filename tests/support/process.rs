@@ -75,6 +75,11 @@ impl Process {
         (ticks[0] + ticks[1]) / 100.0
     }
 
+    /// File descriptors that it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// A line of `/proc/PID/status` in KiB: `VmRSS` for the memory it takes, `VmHWM` for the most it ever took.
     pub fn memory(&self, line: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
