@@ -456,28 +456,24 @@ impl BodyReader {
     }
 
     async fn copy_packets(&self, first: u64, end: u64) -> Result<Step, BodyError> {
-        let rendition = Arc::clone(&self.rendition);
-        let cut = *rendition.cut();
+        let (recording, codec, cut) =
+            (self.rendition.recording(), self.rendition.codec(), self.rendition.cut());
         let frames = cut.first_packet() + first..cut.first_packet() + end;
-        let work = move || {
-            let mut pcm = Vec::new();
-            rendition.recording().read(frames.clone(), &mut pcm)?;
-            let codec = rendition.codec();
-            let signed = |frame: u64| i64::try_from(frame).unwrap_or(i64::MAX);
-            let coded = signed(frames.start)..signed(frames.end);
+        let signed = |frame: u64| i64::try_from(frame).unwrap_or(i64::MAX);
+        let coded = signed(frames.start)..signed(frames.end);
+        let pcm = recording.get(frames).await?;
+        let failed = |error| SegmentError::Codec(Arc::new(error));
+        let out = if codec.is_verbatim() {
+            pcm
+        } else {
             let mut out = Vec::with_capacity(pcm.len());
-            codec
-                .encoder(0)
-                .and_then(|mut encoder| {
-                    encoder.encode(Sound { feed: codec.feed(), source: &pcm, coded }, &mut out)
-                })
-                .map_err(|error| SegmentError::Codec(Arc::new(error)))?;
-            Ok(Bytes::from(out))
+            let mut encoder = codec.encoder(0).map_err(failed)?;
+            encoder.encode(Sound { feed: codec.feed(), source: &pcm, coded }, &mut out).map_err(failed)?;
+            out
         };
-        let bytes: Result<Bytes, BodyError> =
-            tokio::task::spawn_blocking(work).await.unwrap_or(Err(SegmentError::Gone.into()));
         let skip = usize::try_from(self.position - cut.byte_of_packet(first)).unwrap_or(usize::MAX);
-        Ok(Step::Bytes(bytes.map(|bytes| bytes.slice(skip.min(bytes.len())..))?))
+        let bytes = Bytes::from(out);
+        Ok(Step::Bytes(bytes.slice(skip.min(bytes.len())..)))
     }
 
     /// The recording has ended, so the rendition's length is known. (If it has gone on since, it is not, and

@@ -285,7 +285,7 @@ async fn every_option_is_in_force(place: Place) {
     assert_eq!(pcm_of(address, "show").await, "s24be:44100:1", "{place:?}: root, pcm");
     let state = &get(address, "/recordings/show").await.json()["state"];
     assert_eq!(state, "finished", "{place:?}: growth-timeout");
-    assert_eq!(encoders(&server.child), 7, "{place:?}: threads");
+    has_encoders(&server.child, 7, &format!("{place:?}: threads")).await;
     assert_eq!(get(address, "/audio/none.mp3").await.status, 404);
     assert!(!server.stderr().contains("refused"), "{place:?}: log: {}", server.stderr());
 
@@ -322,11 +322,14 @@ async fn every_option_is_in_force(place: Place) {
     assert!(begun.elapsed() < Duration::from_secs(4), "{place:?}: shutdown-timeout");
 }
 
-/// Threads of a process that are encoders.
-fn encoders(child: &Child) -> usize {
-    let threads = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
-    let names = threads.filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")).ok());
-    names.filter(|name| name.starts_with("encoder")).count()
+/// Waits until so many threads of a process are encoders: each gives itself its name when it first runs.
+async fn has_encoders(child: &Child, count: usize, why: &str) {
+    let encoders = || {
+        let threads = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+        let names = threads.filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")).ok());
+        names.filter(|name| name.starts_with("encoder")).count()
+    };
+    eventually(why, || encoders() == count).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -353,7 +356,7 @@ async fn what_is_not_set_has_the_default_that_the_help_states() {
     let address = server.address().await;
     assert_eq!(pcm_of(address, "show").await, "s16le:48000:2");
     assert_eq!(get(address, "/recordings/show").await.json()["state"], "growing");
-    assert_eq!(encoders(&server.child), thread::available_parallelism().unwrap().get());
+    has_encoders(&server.child, thread::available_parallelism().unwrap().get(), "one for each core").await;
     assert_eq!(get(address, "/audio/none.mp3").await.status, 404);
     eventually("the refusal is logged", || server.stderr().contains("refused")).await;
     server.stop("TERM").await;

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use support::process::{Process, tailcast};
 use support::{Open, Reply, Root, Running, eventually, is_problem, sound};
+use tailcast::recording::{Catalogue, RecordingName};
 use tokio::sync::OnceCell;
 
 const PCM: &str = "s16le:44100:2";
@@ -60,6 +61,60 @@ async fn received(mut answer: Open, most: usize) -> (Vec<u8>, bool) {
 }
 
 // ---- The file changes under a listener
+
+/// What is not looked at anew for a request is what has not changed, in no way that there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_is_at_hand_until_anything_about_it_changes() {
+    let sound = sound::noise(44_100, 2, 1);
+    let changes: [(&str, fn(&Root)); 9] = [
+        ("nothing", |_| ()),
+        ("append", |root| root.append("append.pcm", &[1; 4])),
+        ("overwrite", |root| {
+            let before = fs::metadata(root.file("overwrite.pcm")).unwrap().modified().unwrap();
+            // Where no witness is.
+            let file = OpenOptions::new().write(true).open(root.file("overwrite.pcm")).unwrap();
+            file.write_all_at(&[1; 4], 40_000).unwrap();
+            root.touch("overwrite.pcm", before);
+        }),
+        ("replace", |root| {
+            let before = fs::metadata(root.file("replace.pcm")).unwrap().modified().unwrap();
+            fs::copy(root.file("replace.pcm"), root.file("new")).unwrap();
+            root.touch("new", before);
+            fs::rename(root.file("new"), root.file("replace.pcm")).unwrap();
+        }),
+        ("remove", |root| fs::remove_file(root.file("remove.pcm")).unwrap()),
+        ("describe", |root| {
+            root.write("describe.toml", format!("pcm = '{PCM}'\nended = true\ntitle = 'x'\n"))
+        }),
+        ("say-no-more", |root| fs::remove_file(root.file("say-no-more.toml")).unwrap()),
+        ("stand-before", |root| root.write("stand-before.pcm", [1; 4])),
+        ("link", |root| {
+            fs::rename(root.file("link.pcm"), root.file("elsewhere.raw")).unwrap();
+            symlink("/dev/zero", root.file("link.pcm")).unwrap();
+        }),
+    ];
+    let root = Root::new();
+    for (name, _) in changes {
+        root.finished(name, PCM, &sound);
+    }
+    fs::rename(root.file("stand-before.pcm"), root.file("stand-before.raw")).unwrap();
+    let catalogue = Catalogue::open(root.path(), PCM.parse().unwrap(), Duration::ZERO).unwrap();
+    let names = changes.map(|(name, _)| RecordingName::parse(name).unwrap());
+    let at_hand = |name: &RecordingName| catalogue.at_hand(name).is_some();
+    eventually("what does not change is at hand", || {
+        // All are looked at each time: it takes two looks, some seconds apart.
+        names.iter().filter(|name| catalogue.find(name).is_ok() && at_hand(name)).count() == names.len()
+    })
+    .await;
+    for (name, change) in changes {
+        change(&root);
+        let name = RecordingName::parse(name).unwrap();
+        assert_eq!(at_hand(&name), name.as_str() == "nothing", "{name}");
+    }
+    let title = catalogue.find(&names[5]).unwrap().sidecar().title;
+    assert_eq!(title.as_deref(), Some("x"));
+    assert_eq!(catalogue.find(&names[1]).unwrap().extent().frames, 44_101);
+}
 
 /// Long enough not to fit into the buffers between server and client (as WAV), nor to be coded at once (MP3).
 fn long(format: &str) -> Vec<u8> {

@@ -161,6 +161,11 @@ pub trait Codec: Debug + Send + Sync {
     fn stateless(&self) -> bool {
         false
     }
+
+    /// Whether packets are nothing but the recording's own bytes, so that no encoder is needed.
+    fn is_verbatim(&self) -> bool {
+        false
+    }
 }
 
 /// Total bytes of a rendition of `frames` coded frames: header, packets, trailer.

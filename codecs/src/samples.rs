@@ -73,6 +73,11 @@ pub fn wav_format(format: SampleFormat) -> (u16, u16) {
     }
 }
 
+/// Whether samples of a format are as WAV holds them, so that [`to_little_endian`] changes nothing.
+pub fn is_little_endian(format: SampleFormat) -> bool {
+    matches!(format, U8 | S16(Little) | S24(Little) | S32(Little) | F32(Little))
+}
+
 /// Appends the whole samples in `bytes` as WAV holds them: little endian, 24 bits in 3 bytes, otherwise bit
 /// for bit what they are.
 pub fn to_little_endian(format: SampleFormat, bytes: &[u8], out: &mut Vec<u8>) {

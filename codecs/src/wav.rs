@@ -174,6 +174,11 @@ impl Codec for Wav {
     fn stateless(&self) -> bool {
         true
     }
+
+    fn is_verbatim(&self) -> bool {
+        let spec = self.feed.spec();
+        self.feed.channels() == spec.channels && samples::is_little_endian(spec.format)
+    }
 }
 
 struct WavEncoder {

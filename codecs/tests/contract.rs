@@ -151,6 +151,18 @@ fn every_packet_is_where_the_grid_says() {
 }
 
 #[test]
+fn a_codec_that_says_so_gives_the_recordings_own_bytes() {
+    let (verbatim, others): (Vec<_>, Vec<_>) =
+        kinds().into_iter().map(Track::new).partition(|track| track.codec.is_verbatim());
+    for track in &verbatim {
+        let segment = track.segment(0, u64::MAX);
+        assert!(segment == track.pcm[..segment.len()], "{}", track.codec.id());
+    }
+    // Little endian samples of WAV and a mix of them; big endian ones, and every other format.
+    assert!(verbatim.len() > 10 && others.len() > verbatim.len());
+}
+
+#[test]
 fn how_the_sound_is_fed_makes_no_difference() {
     for codec in kinds() {
         let track = Track::new(codec);

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
@@ -18,9 +18,11 @@ use super::changes::{self, Changes, Watch};
 use super::file::{Extent, Layout, Opened, Recording, Turn, age};
 use super::follow::{self, Notifier};
 use super::index::{self, Entries, Index};
+use super::near::{self, Near};
 use super::riff::{self, Riff};
 use super::shelf::Shelf;
-use super::sidecar::Sidecar;
+use super::sidecar::{Beside, Sidecar};
+use super::stamp::Stamp;
 use super::{RecordingError, RecordingName};
 
 /// Endings of files that are recordings, in the order in which they are looked for: as computers write them, as some
@@ -101,6 +103,12 @@ impl Catalogue {
         }
     }
 
+    /// The recording of a name if that can be told at once, without waiting for a disk: it is open, has ended, and is as it
+    /// was when it was last looked at.
+    pub fn at_hand(&self, name: &RecordingName) -> Option<Arc<Recording>> {
+        self.folder.at_hand(name)
+    }
+
     /// Sees to it that a recording's growth is told to `listener`, for as long as it (or a copy of it) lives.
     pub fn follow(&self, recording: &Arc<Recording>, listener: &watch::Receiver<Extent>) {
         follow::follow(&self.folder, recording, listener);
@@ -142,6 +150,26 @@ impl Folder {
         }
     }
 
+    /// As [`Catalogue::at_hand`].
+    fn at_hand(&self, name: &RecordingName) -> Option<Arc<Recording>> {
+        let known = self.shelf.get(name)?;
+        if !known.is_near() {
+            return None;
+        }
+        let file = file_names(name).find_map(|name| match near::metadata(&self.dir, &name) {
+            // Another that stands before it in the order may have come.
+            Near::Absent => None,
+            Near::Known(metadata) => metadata.is_file().then(|| Some(Stamp::of(&metadata))),
+            Near::Far => Some(None),
+        })??;
+        let beside = match near::metadata(&self.dir, &sidecar_name(name)) {
+            Near::Absent => None,
+            Near::Known(metadata) => Some(Stamp::of(&metadata)),
+            Near::Far => return None,
+        };
+        known.is_as_seen(file, beside).then_some(known)
+    }
+
     /// As [`Catalogue::find`], but a recording that nobody has asked for is not kept open.
     pub(super) fn look_up(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
         match self.still_good(name)? {
@@ -178,11 +206,7 @@ impl Folder {
 
     /// The recording's file (relative to the folder) and its metadata.
     fn locate(&self, name: &RecordingName) -> Result<(String, cap_std::fs::Metadata), RecordingError> {
-        for ending in ENDINGS {
-            if ending.is_empty() && base_name(name.as_str()).contains('.') {
-                continue;
-            }
-            let file_name = format!("{name}{ending}");
+        for file_name in file_names(name) {
             match self.dir.metadata(&file_name) {
                 Ok(metadata) if metadata.is_file() => return Ok((file_name, metadata)),
                 Ok(_) => {}
@@ -196,14 +220,14 @@ impl Folder {
     fn open(&self, name: &RecordingName) -> Result<Recording, RecordingError> {
         let (file_name, metadata) = self.locate(name)?;
         let file = self.open_file(&file_name).map_err(|error| RecordingError::io(name.as_str(), error))?;
-        let sidecar =
+        let beside =
             self.sidecar(name)?.ok_or_else(|| RecordingError::SidecarBeingWritten(name.to_string()))?;
-        let layout = layout(name, &file_name, &file, sidecar.pcm.unwrap_or(self.pcm))?;
+        let layout = layout(name, &file_name, &file, beside.sidecar.pcm.unwrap_or(self.pcm))?;
         Recording::new(Opened {
             name: name.clone(),
             file,
             layout,
-            sidecar,
+            beside,
             still: self.index.still(name, &metadata),
             growth_timeout: self.growth_timeout,
         })
@@ -219,12 +243,14 @@ impl Folder {
 
     /// The recording's sidecar; `None` if it is empty and was emptied just now, which is what a file looks like
     /// that somebody is about to write again.
-    fn sidecar(&self, name: &RecordingName) -> Result<Option<Sidecar>, RecordingError> {
+    fn sidecar(&self, name: &RecordingName) -> Result<Option<Beside>, RecordingError> {
         let broken = |why: String| RecordingError::Sidecar { name: name.to_string(), why };
-        let file = match self.open_file(&format!("{name}.toml")) {
+        let file = match self.open_file(&sidecar_name(name)) {
             Ok(file) => file,
             // Only these: a sidecar that is there and cannot be read may say what the recording is.
-            Err(error) if is_not_there(&error) => return Ok(Some(Sidecar::default())),
+            Err(error) if is_not_there(&error) => {
+                return Ok(Some(Beside { sidecar: Sidecar::default(), stamp: None, looked: Instant::now() }));
+            }
             Err(error) => {
                 let why = error.to_string();
                 let error = RecordingError::io(name.as_str(), error);
@@ -233,7 +259,9 @@ impl Folder {
         };
         let mut text = String::new();
         // By what nobody can set: it may have come with the time of another machine's clock.
-        let age = age(file.metadata().map(|metadata| changed(&metadata)));
+        let metadata = file.metadata();
+        let (stamp, looked) = (metadata.as_ref().ok().map(Stamp::of), Instant::now());
+        let age = age(metadata.map(|metadata| changed(&metadata)));
         file.take(SIDECAR_MOST + 1).read_to_string(&mut text).map_err(|error| broken(error.to_string()))?;
         if text.len() as u64 > SIDECAR_MOST {
             return Err(broken(format!("it is longer than {SIDECAR_MOST} bytes")));
@@ -241,7 +269,8 @@ impl Folder {
         if text.is_empty() && age < REWRITE {
             return Ok(None);
         }
-        Sidecar::parse(&text).map(Some).map_err(broken)
+        let sidecar = Sidecar::parse(&text).map_err(broken)?;
+        Ok(Some(Beside { sidecar, stamp, looked }))
     }
 
     /// Looks at a recording that is open: at its file, whether the name still means that file, and at its
@@ -261,16 +290,16 @@ impl Folder {
             }
             Err(error) => return Err(look_without(recording, &turn, error)),
         }
-        let sidecar = match self.sidecar(name) {
-            Ok(sidecar) => sidecar,
+        let beside = match self.sidecar(name) {
+            Ok(beside) => beside,
             Err(error) => return Err(look_without(recording, &turn, error)),
         };
-        if let (Layout::Raw(spec), Some(sidecar)) = (recording.layout(), &sidecar)
-            && sidecar.pcm.unwrap_or(self.pcm) != spec
+        if let (Layout::Raw(spec), Some(beside)) = (recording.layout(), &beside)
+            && beside.sidecar.pcm.unwrap_or(self.pcm) != spec
         {
             return Err(self.lost(recording, RecordingError::Replaced(name.to_string())));
         }
-        recording.look(&turn, sidecar)
+        recording.look(&turn, beside)
     }
 
     fn lost(&self, recording: &Recording, error: RecordingError) -> RecordingError {
@@ -328,8 +357,9 @@ impl Recording {
         let sidecar = sidecar.map_err(|why| RecordingError::Sidecar { name: shown.clone(), why })?;
         let pcm = pcm.or(sidecar.pcm).unwrap_or(DEFAULT_PCM);
         let layout = layout(&name, &shown, &file, pcm)?;
-        let still = Duration::ZERO;
-        Self::new(Opened { name, file, layout, sidecar, still, growth_timeout: Duration::ZERO })
+        let beside = Beside { sidecar, stamp: None, looked: Instant::now() };
+        let (still, growth_timeout) = (Duration::ZERO, Duration::ZERO);
+        Self::new(Opened { name, file, layout, beside, still, growth_timeout })
     }
 }
 
@@ -341,8 +371,18 @@ fn changed(metadata: &std::fs::Metadata) -> SystemTime {
     SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn base_name(name: &str) -> &str {
-    name.rsplit('/').next().unwrap_or(name)
+/// What the file of a recording may be called, in the order in which it is looked for.
+fn file_names(name: &RecordingName) -> impl Iterator<Item = String> {
+    let base = name.as_str().rsplit('/').next().unwrap_or_default();
+    let dotted = base.contains('.');
+    ENDINGS
+        .iter()
+        .filter(move |ending| !(dotted && ending.is_empty()))
+        .map(move |ending| format!("{name}{ending}"))
+}
+
+fn sidecar_name(name: &RecordingName) -> String {
+    format!("{name}.toml")
 }
 
 /// Whether an error means that there is nothing there, as far as anyone outside may know: a link that leads

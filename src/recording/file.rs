@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +12,11 @@ use tailcast_codecs::PcmSpec;
 use tailcast_codecs::grid::scale;
 use tokio::sync::watch;
 
+use super::near;
+use super::reading::{self, Witness};
 use super::riff::{self, Riff, RiffHeader};
-use super::sidecar::Sidecar;
+use super::sidecar::{Beside, Sidecar};
+use super::stamp::{Sighting, Stamp};
 use super::{RecordingError, RecordingName};
 use crate::time::seconds;
 
@@ -110,7 +112,7 @@ impl Layout {
         }
     }
 
-    fn data_offset(&self) -> u64 {
+    pub(super) fn data_offset(&self) -> u64 {
         match self {
             Self::Raw(_) => 0,
             Self::Riff(header) => header.data_offset,
@@ -120,8 +122,13 @@ impl Layout {
 
 /// What was last seen of the file.
 #[derive(Debug, Clone)]
-struct Seen {
+pub(super) struct Seen {
     bytes: u64,
+    /// Bytes of sound in it.
+    data: u64,
+    pub(super) file: Sighting,
+    /// The sidecar's.
+    beside: Sighting,
     /// When the last look at it began.
     looked: Instant,
     /// When the last look began that found what is beside the file in order, too.
@@ -134,14 +141,7 @@ struct Seen {
     modified: Option<SystemTime>,
     sidecar: Sidecar,
     /// Bytes of the sound at places all over it.
-    witnesses: Arc<[Witness]>,
-}
-
-/// Bytes of the sound that are looked at again, to see that it still is the same.
-#[derive(Debug, Clone, Default)]
-struct Witness {
-    at: u64,
-    bytes: Vec<u8>,
+    pub(super) witnesses: Arc<[Witness]>,
 }
 
 /// A recording that is open. It stays the same recording for good: if the file shrinks or is replaced it
@@ -150,16 +150,18 @@ struct Witness {
 pub struct Recording {
     name: RecordingName,
     id: u64,
-    file: File,
+    pub(super) file: File,
     inode: (u64, u64),
-    layout: Layout,
+    pub(super) layout: Layout,
+    /// Whether the file is where what the system has at hand can be had without waiting.
+    is_near: bool,
     growth_timeout: Duration,
     /// Held while the file is looked at, which may take as long as a disk takes. Only [`next_turn`](Self::next_turn) takes it.
     looking: Mutex<()>,
     /// Held for moments, by whoever asks.
-    seen: Mutex<Seen>,
+    pub(super) seen: Mutex<Seen>,
     extent: watch::Sender<Extent>,
-    digest: Mutex<Option<(u64, blake3::Hash)>>,
+    pub(super) digest: Mutex<Option<(u64, blake3::Hash)>>,
     pub(super) followed: Mutex<bool>,
 }
 
@@ -169,27 +171,6 @@ pub(super) struct Turn<'a> {
     _alone: MutexGuard<'a, ()>,
     begun: Instant,
 }
-
-/// Bytes of a witness.
-const WITNESS_LEN: u64 = 512;
-
-/// Places that are looked at again with every read: the first bytes, ever further apart ones (each four times as
-/// far from the start as the one before) and the last. Who overwrites a file in place begins at its beginning,
-/// so whatever new sound is read, a witness before it has changed, unless there is silence at all of them.
-fn witness_places(data: u64) -> impl Iterator<Item = u64> {
-    let spread = std::iter::successors(Some(16 * 1024_u64), |at| at.checked_mul(4));
-    let spread = spread.take_while(move |at| at + WITNESS_LEN <= data);
-    [0, data.saturating_sub(WITNESS_LEN)].into_iter().chain(spread)
-}
-
-/// Bytes at either end of the sound that make up a recording's identity for other servers and later runs.
-/// The first ones alone would be the same for every recording that starts in silence.
-const DIGEST_LEN: u64 = 64 * 1024;
-/// Places spread evenly over the sound that do so too, so that an edited copy is another recording (if the edit is at
-/// one of them: to read everything would take as long as a disk takes).
-const DIGEST_PLACES: u64 = 64;
-/// Bytes of such a place.
-const DIGEST_PLACE_LEN: u64 = 1024;
 
 /// What a recording was, by which it is known again when it has been opened anew.
 #[derive(Debug, Clone)]
@@ -204,7 +185,7 @@ pub(super) struct Opened {
     pub(super) name: RecordingName,
     pub(super) file: File,
     pub(super) layout: Layout,
-    pub(super) sidecar: Sidecar,
+    pub(super) beside: Beside,
     /// How long the file has stood still.
     pub(super) still: Duration,
     pub(super) growth_timeout: Duration,
@@ -214,17 +195,21 @@ impl Recording {
     /// Takes an opened file's first look.
     pub(super) fn new(opened: Opened) -> Result<Self, RecordingError> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        let Opened { name, file, layout, sidecar, still, growth_timeout } = opened;
+        let Opened { name, file, layout, beside, still, growth_timeout } = opened;
         let metadata = file.metadata().map_err(|error| RecordingError::io(name.as_str(), error))?;
         let now = Instant::now();
         let seen = Seen {
             bytes: metadata.len(),
+            data: 0,
+            // What is read of it comes with the first look.
+            file: Sighting::first(None, now),
+            beside: Sighting::first(beside.stamp, beside.looked),
             looked: now,
             vouched: now,
             since: now,
             still,
             modified: metadata.modified().ok(),
-            sidecar: sidecar.clone(),
+            sidecar: beside.sidecar.clone(),
             witnesses: Arc::default(),
         };
         let recording = Self {
@@ -235,12 +220,13 @@ impl Recording {
             followed: Mutex::new(false),
             looking: Mutex::new(()),
             seen: Mutex::new(seen),
+            is_near: near::is_near(&file),
             name,
             file,
             layout,
             growth_timeout,
         };
-        recording.look(&recording.next_turn(), Some(sidecar))?;
+        recording.look(&recording.next_turn(), Some(beside))?;
         Ok(recording)
     }
 
@@ -316,7 +302,7 @@ impl Recording {
     /// Whether it is the one that had a mark, which may have been shorter then. Blocks.
     pub fn had(&self, mark: &Mark) -> bool {
         let same_file = mark.inode == self.inode && mark.layout == (self.spec(), self.layout.data_offset());
-        same_file && self.check(&mark.witnesses).is_ok()
+        same_file && self.check(&mark.witnesses, reading::patiently).is_ok()
     }
 
     /// Whether nothing more of it can be served.
@@ -371,8 +357,8 @@ impl Recording {
     ///
     /// # Errors
     /// When the recording is lost; it then is for good.
-    pub(super) fn look(&self, turn: &Turn<'_>, sidecar: Option<Sidecar>) -> Result<Extent, RecordingError> {
-        match self.try_look(turn, sidecar) {
+    pub(super) fn look(&self, turn: &Turn<'_>, beside: Option<Beside>) -> Result<Extent, RecordingError> {
+        match self.try_look(turn, beside) {
             Ok((extent, is_described_anew)) => {
                 self.extent.send_if_modified(|last| replace_if_new(last, &extent) || is_described_anew);
                 Ok(extent)
@@ -385,10 +371,10 @@ impl Recording {
     }
 
     /// How far it goes, and whether its sidecar has changed.
-    fn try_look(&self, turn: &Turn<'_>, sidecar: Option<Sidecar>) -> Result<(Extent, bool), RecordingError> {
+    fn try_look(&self, turn: &Turn<'_>, beside: Option<Beside>) -> Result<(Extent, bool), RecordingError> {
         self.known()?;
         let metadata = self.file.metadata().map_err(|error| self.io(error))?;
-        let (bytes, now) = (metadata.len(), Instant::now());
+        let (bytes, now, stamp) = (metadata.len(), Instant::now(), Some(Stamp::of(&metadata)));
         let mut seen = self.seen.lock().clone();
         if bytes < seen.bytes {
             return Err(RecordingError::Truncated(self.name.to_string()));
@@ -399,22 +385,43 @@ impl Recording {
             (seen.still, seen.since, seen.bytes) =
                 (age(metadata.modified()).min(now - seen.looked), now, bytes);
         }
-        let data = self.data_bytes(bytes)?;
-        self.check(&seen.witnesses)?;
-        seen.witnesses = self.witnesses(data)?;
+        if !seen.file.vouches_for(stamp) {
+            seen.data = self.data_bytes(bytes)?;
+            self.check(&seen.witnesses, reading::patiently)?;
+            seen.witnesses = self.witnesses(seen.data, &seen.witnesses)?;
+        }
+        seen.file = seen.file.then(stamp, now);
         seen.modified = metadata.modified().ok();
         seen.looked = turn.begun;
-        let is_described_anew = sidecar.as_ref().is_some_and(|sidecar| *sidecar != seen.sidecar);
-        if let Some(sidecar) = sidecar {
+        let is_described_anew = beside.as_ref().is_some_and(|beside| beside.sidecar != seen.sidecar);
+        if let Some(Beside { sidecar, stamp, looked }) = beside {
             (seen.sidecar, seen.vouched) = (sidecar, turn.begun);
+            seen.beside = seen.beside.then(stamp, looked);
         }
         let extent = Extent {
-            frames: data / self.frame_bytes(),
+            frames: seen.data / self.frame_bytes(),
             state: self.state(&seen),
             written: seen.since.checked_sub(seen.still).unwrap_or(seen.since),
         };
         *self.seen.lock() = seen;
         Ok((extent, is_described_anew))
+    }
+
+    /// Whether it has ended and is as it was when it was last looked at, by the stamps of its file and its sidecar.
+    pub(super) fn is_as_seen(&self, file: Stamp, beside: Option<Stamp>) -> bool {
+        let now = Instant::now();
+        let mut seen = self.seen.lock();
+        let same = seen.file.vouches_for(Some(file)) && seen.beside.vouches_for(beside);
+        let same = same && matches!(self.extent.borrow().state, State::Ended { .. });
+        if same {
+            seen.looked = now;
+        }
+        same
+    }
+
+    /// Whether what the system has at hand of its file can be had without waiting.
+    pub(super) fn is_near(&self) -> bool {
+        self.is_near
     }
 
     fn state(&self, seen: &Seen) -> State {
@@ -433,11 +440,11 @@ impl Recording {
         self.growth_timeout.saturating_sub(seen.still + seen.since.elapsed())
     }
 
-    fn frame_bytes(&self) -> u64 {
+    pub(super) fn frame_bytes(&self) -> u64 {
         self.spec().frame_bytes() as u64
     }
 
-    fn io(&self, error: io::Error) -> RecordingError {
+    pub(super) fn io(&self, error: io::Error) -> RecordingError {
         RecordingError::io(self.name.as_str(), error)
     }
 
@@ -457,105 +464,6 @@ impl Recording {
         let mut head = [0; 8];
         self.file.read_exact_at(&mut head, offset).ok()?;
         Some(head)
-    }
-
-    /// That the sound still is the one that was seen.
-    fn check(&self, witnesses: &[Witness]) -> Result<(), RecordingError> {
-        let mut now = Vec::new();
-        for Witness { at, bytes } in witnesses {
-            now.resize(bytes.len(), 0);
-            self.read_at(&mut now, *at)?;
-            if now != *bytes {
-                return Err(RecordingError::Replaced(self.name.to_string()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Witnesses of `data` bytes of sound.
-    fn witnesses(&self, data: u64) -> Result<Arc<[Witness]>, RecordingError> {
-        let len = usize::try_from(data.min(WITNESS_LEN)).unwrap_or(0);
-        witness_places(data)
-            .map(|at| {
-                let mut bytes = vec![0; len];
-                self.read_at(&mut bytes, at)?;
-                Ok(Witness { at, bytes })
-            })
-            .collect()
-    }
-
-    /// Fills `buffer` from byte `at` of the sound on.
-    fn read_at(&self, buffer: &mut [u8], at: u64) -> Result<(), RecordingError> {
-        self.file.read_exact_at(buffer, self.layout.data_offset() + at).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => RecordingError::Truncated(self.name.to_string()),
-            _ => self.io(error),
-        })
-    }
-
-    /// Reads whole frames: `buffer` then holds the interleaved bytes of source frames `frames`. Blocks.
-    ///
-    /// # Errors
-    /// When they are not there, or the recording is not the one it was. It then is lost.
-    pub fn read(&self, frames: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
-        self.read_each(&[frames], buffer)
-    }
-
-    /// Reads several stretches of whole frames: `buffer` then holds the bytes of one after another. Blocks.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn read_each(&self, stretches: &[Range<u64>], buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
-        self.try_read(stretches, buffer).inspect_err(|error| self.lose(error.clone()))
-    }
-
-    fn try_read(&self, stretches: &[Range<u64>], buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
-        let len = |frames: &Range<u64>| frames.end.saturating_sub(frames.start) * self.frame_bytes();
-        buffer.resize(usize::try_from(stretches.iter().map(len).sum::<u64>()).unwrap_or(usize::MAX), 0);
-        let mut rest = buffer.as_mut_slice();
-        for frames in stretches {
-            let (stretch, behind) =
-                rest.split_at_mut(usize::try_from(len(frames)).unwrap_or(0).min(rest.len()));
-            self.read_at(stretch, frames.start * self.frame_bytes())?;
-            rest = behind;
-        }
-        // Only now: what was read before the file was overwritten is good, what was read after is not.
-        let witnesses = Arc::clone(&self.seen.lock().witnesses);
-        self.check(&witnesses)
-    }
-
-    /// The [digest](Self::digest) if it is the one that was told last.
-    pub fn known_digest(&self, frames: u64) -> Option<blake3::Hash> {
-        self.digest.lock().filter(|(of, _)| *of == frames).map(|(_, digest)| digest)
-    }
-
-    /// A digest of both ends of the first `frames` frames and of places in between: the same for the same recording on
-    /// every machine. Blocks.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn digest(&self, frames: u64) -> Result<blake3::Hash, RecordingError> {
-        if let Some(digest) = self.known_digest(frames) {
-            return Ok(digest);
-        }
-        let digest =
-            self.try_digest(frames * self.frame_bytes()).inspect_err(|error| self.lose(error.clone()))?;
-        *self.digest.lock() = Some((frames, digest));
-        Ok(digest)
-    }
-
-    fn try_digest(&self, data: u64) -> Result<blake3::Hash, RecordingError> {
-        let end = DIGEST_LEN.min(data);
-        let spread = (1..DIGEST_PLACES).map(|place| (scale(place, data, DIGEST_PLACES), DIGEST_PLACE_LEN));
-        let places = [(0, end), (data - end, end)].into_iter().chain(spread);
-        let (mut hasher, mut bytes) = (blake3::Hasher::new(), Vec::new());
-        for (at, len) in places {
-            bytes.resize(usize::try_from(len.min(data - at)).unwrap_or(0), 0);
-            self.read_at(&mut bytes, at)?;
-            hasher.update(&bytes);
-        }
-        let witnesses = Arc::clone(&self.seen.lock().witnesses);
-        self.check(&witnesses)?;
-        Ok(blake3::Hash::from_bytes(*hasher.finalize().as_bytes()))
     }
 }
 

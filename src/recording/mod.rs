@@ -3,13 +3,16 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`catalogue`] | names -> recordings |
-//! | [`file`](mod@file) | one opened recording: its format, its frames, whether it grows, and that it still is itself |
+//! | [`file`](mod@file) | one opened recording: its format, its frames, whether it grows |
+//! | `reading` | its bytes, and that it still is itself |
+//! | `stamp` | by what a file is known to be as it was |
 //! | `shelf` | the recordings that are open |
 //! | [`index`] | what is in the folder, newest first |
 //! | `changes` | notices what changes in that while somebody watches it |
 //! | [`follow`] | notices growth while somebody listens |
 //! | [`riff`] | the header of a WAV file that may still be being written |
 //! | [`sidecar`] | `show.toml` beside `show.pcm` |
+//! | `near` | what can be told of files without waiting |
 //! | [`name`] | which names a recording may have |
 
 pub mod catalogue;
@@ -18,9 +21,12 @@ pub mod file;
 pub mod follow;
 pub mod index;
 pub mod name;
+mod near;
+mod reading;
 pub mod riff;
 mod shelf;
 pub mod sidecar;
+mod stamp;
 
 pub use catalogue::Catalogue;
 pub use changes::Changes;

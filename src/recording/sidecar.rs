@@ -1,8 +1,12 @@
 //! `show.toml` beside `show.pcm`: what the file itself does not say.
 
+use std::time::Instant;
+
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use serde::Deserialize;
 use tailcast_codecs::PcmSpec;
+
+use super::stamp::Stamp;
 
 /// What a sidecar may hold. Every key may be left out; one that is not known is an error, so that a slip of
 /// the pen is seen.
@@ -16,6 +20,16 @@ pub struct Sidecar {
     pub started: Option<String>,
     /// Set when the recorder is done. Without it a recording ends by standing still.
     pub ended: bool,
+}
+
+/// What was found beside a recording.
+#[derive(Debug, Clone)]
+pub(super) struct Beside {
+    pub(super) sidecar: Sidecar,
+    /// `None` if there is no file.
+    pub(super) stamp: Option<Stamp>,
+    /// After the stamp, and before what it is of was read.
+    pub(super) looked: Instant,
 }
 
 /// Characters that are told of what is wrong.

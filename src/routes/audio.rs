@@ -53,9 +53,15 @@ pub async fn audio(
         settled: moving && headers.contains_key(header::RANGE),
         query,
     };
-    let catalogue = app.catalogue.clone();
-    // All that asks something of the file system at once: each time costs more than what is asked.
-    let (rendition, format, named) = match blocking(move || wanted.find(&catalogue)).await?? {
+    let found = match wanted.at_hand(&app.catalogue) {
+        Some((recording, named)) => wanted.of(recording, named)?,
+        None => {
+            let catalogue = app.catalogue.clone();
+            // All that asks something of the file system at once: each time costs more than what is asked.
+            blocking(move || wanted.find(&catalogue)).await??
+        }
+    };
+    let (rendition, format, named) = match found {
         Found::Elsewhere(query) => return Ok(elsewhere(&query)),
         Found::Sound { rendition, format, named } => (rendition, format, named),
     };
@@ -102,8 +108,13 @@ enum Found {
 
 impl Wanted {
     /// Finds it. Blocks.
-    fn find(self, catalogue: &Catalogue) -> Result<Found, Problem> {
+    fn find(&self, catalogue: &Catalogue) -> Result<Found, Problem> {
         let (recording, named) = self.recording(catalogue)?;
+        self.of(recording, named)
+    }
+
+    /// What is wanted of a recording. `named` is the format if the URL names one.
+    fn of(&self, recording: Arc<Recording>, named: Option<Format>) -> Result<Found, Problem> {
         if self.settled
             && recording.extent().is_growing()
             && let Some(settled) = self.query.settled(&self.raw, &recording)?
@@ -115,14 +126,29 @@ impl Wanted {
         Ok(Found::Sound { rendition, format, named: named.is_some() })
     }
 
-    /// The recording that the path means, and the format if the parameter or else the path's extension names one.
+    /// The name in the path without the extension that is a format's, if it has one.
+    fn by_extension(&self) -> Option<(&str, Format)> {
+        let (stem, extension) = self.path.rsplit_once('.')?;
+        let format = Format::from_extension(extension)?;
+        (!stem.is_empty() && !stem.ends_with('/')).then_some((stem, format))
+    }
+
+    /// The recording that the path means, and the format if the parameter or else the path's extension names one; if all
+    /// that can be told without waiting for a disk.
+    fn at_hand(&self, catalogue: &Catalogue) -> Option<(Arc<Recording>, Option<Format>)> {
+        // What is wrong with it is said by who looks for it in earnest.
+        let chosen = self.query.format().ok()?;
+        let by_extension = self.by_extension();
+        let name = RecordingName::parse(by_extension.map_or(&self.path, |(stem, _)| stem)).ok()?;
+        let named = chosen.or(by_extension.map(|(_, format)| format));
+        Some((catalogue.at_hand(&name)?, named))
+    }
+
+    /// The same, however long it takes. Blocks.
     fn recording(&self, catalogue: &Catalogue) -> Result<(Arc<Recording>, Option<Format>), Problem> {
         let chosen = self.query.format()?;
         let find = |name: &str| catalogue.find(&RecordingName::parse(name)?);
-        let by_extension = self.path.rsplit_once('.').and_then(|(stem, extension)| {
-            let format = Format::from_extension(extension)?;
-            (!stem.is_empty() && !stem.ends_with('/')).then_some((stem, format))
-        });
+        let by_extension = self.by_extension();
         if let Some((stem, format)) = by_extension {
             match find(stem) {
                 Ok(recording) => return Ok((recording, chosen.or(Some(format)))),

@@ -86,6 +86,9 @@ impl App {
     /// A recording, by a name as it came, just looked at.
     async fn find(&self, name: &str) -> Result<Arc<Recording>, RecordingError> {
         let name = RecordingName::parse(name)?;
+        if let Some(recording) = self.catalogue.at_hand(&name) {
+            return Ok(recording);
+        }
         let catalogue = self.catalogue.clone();
         blocking(move || catalogue.find(&name)).await?
     }

@@ -430,13 +430,9 @@ impl Driver {
     }
 
     async fn read(&self, frames: Range<u64>) -> Result<Stretch, SegmentError> {
-        let recording = Arc::clone(&self.track.recording);
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut bytes = Vec::new();
-            recording.read(frames.clone(), &mut bytes)?;
-            Ok(Stretch { frames, bytes, frame_bytes: recording.spec().frame_bytes() })
-        });
-        reading.await.unwrap_or(Err(SegmentError::Gone))
+        let recording = &self.track.recording;
+        let bytes = recording.get(frames.clone()).await?;
+        Ok(Stretch { frames, bytes, frame_bytes: recording.spec().frame_bytes() })
     }
 
     /// Waits until there is more to code; true if the segment came to its end instead.

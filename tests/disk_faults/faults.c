@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct fault {
@@ -63,6 +64,19 @@ ssize_t pread64(int fd, void *buffer, size_t count, off64_t at)
         real = dlsym(RTLD_NEXT, "pread64");
     ssize_t most = allowed(fd, count, at);
     return most < 0 ? most : real(fd, buffer, most, at);
+}
+
+/* One buffer is all that is asked for. */
+ssize_t preadv64v2(int fd, const struct iovec *buffers, int count, off64_t at, int flags)
+{
+    static ssize_t (*real)(int, const struct iovec *, int, off64_t, int);
+    if (!real)
+        real = dlsym(RTLD_NEXT, "preadv64v2");
+    if (count != 1)
+        abort();
+    ssize_t most = allowed(fd, buffers->iov_len, at);
+    struct iovec buffer = {buffers->iov_base, most < 0 ? 0 : most};
+    return most < 0 ? most : real(fd, &buffer, 1, at, flags);
 }
 
 ssize_t read(int fd, void *buffer, size_t count)
