@@ -1,6 +1,5 @@
 //! `GET|HEAD /audio/{name}`: a recording from any second of it, in any format.
 
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +16,7 @@ use tokio::sync::watch;
 
 use super::headers::{UNBUFFERED, joined, refusal, text};
 use super::query::{self, RenditionQuery, coming};
-use super::{App, blocking, fresh, no_body};
+use super::{App, blocking, fresh, may_break_off, no_body};
 use crate::body::{BodyError, BodyReader, End, Until};
 use crate::error::Problem;
 use crate::exchange::Heard;
@@ -415,7 +414,7 @@ fn body(reading: Reading, body: Body, first: Option<BodyReader>, boundary: Bound
         }
         _ => reading.stream(first).boxed(),
     };
-    AxumBody::from_stream(bytes.inspect_err(move |error| log_broken(&name, error)).map_err(io::Error::other))
+    may_break_off(bytes.inspect_err(move |error| log_broken(&name, error)))
 }
 
 fn log_broken(name: &str, error: &BodyError) {

@@ -44,7 +44,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, TryStreamExt, stream};
 use http::{HeaderValue, Method, StatusCode, header};
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -111,6 +111,18 @@ fn fresh(response: impl IntoResponse) -> Response {
 /// Not a body of length 0: whoever sends it on would say so, and HEAD and 304 mean another length.
 fn no_body() -> Body {
     Body::from_stream(stream::empty::<io::Result<Bytes>>())
+}
+
+/// A body that may break off. Whatever of the answer came before that is sent first: what hyper has gathered, be it the head, it
+/// throws away when a body fails, but not when it had to wait for the body just before.
+fn may_break_off<E>(bytes: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Body
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    Body::from_stream(bytes.or_else(async |error| {
+        tokio::task::yield_now().await;
+        Err(io::Error::other(error))
+    }))
 }
 
 /// What listeners and their players ask for, each request an exchange among those that `exchanges` counts and bounds.
@@ -210,4 +222,38 @@ async fn no_such_path(request: Request) -> Problem {
         "`{}` is not a path here (there are /, /recordings, /audio/NAME, /waveform/NAME.json)",
         request.uri().path()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use std::convert::Infallible;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// What a client gets whose answer has this body.
+    async fn sent(body: Vec<Result<Bytes, io::Error>>) -> String {
+        let (mut client, server) = tokio::io::duplex(4096);
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let body = std::sync::Mutex::new(Some(may_break_off(stream::iter(body))));
+        let service = service_fn(|_| {
+            let body = body.lock().unwrap().take().unwrap();
+            async { Ok::<_, Infallible>(Response::new(body)) }
+        });
+        assert!(http1::Builder::new().serve_connection(TokioIo::new(server), service).await.is_err());
+        let mut got = String::new();
+        client.read_to_string(&mut got).await.unwrap();
+        got
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_body_breaks_off_is_sent() {
+        let lost = || Err(io::Error::other("lost"));
+        let got = sent(vec![lost()]).await;
+        assert!(got.starts_with("HTTP/1.1 200 OK") && got.ends_with("\r\n\r\n"), "{got}");
+        let got = sent(vec![Ok(Bytes::from("header")), Ok(Bytes::from("sound")), lost()]).await;
+        assert!(got.ends_with("6\r\nheader\r\n5\r\nsound\r\n"), "{got}");
+    }
 }

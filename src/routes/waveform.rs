@@ -1,6 +1,5 @@
 //! `GET|HEAD /waveform/{name}.json` and `.dat`: the least and the greatest sample of each pixel of a recording.
 
-use std::io;
 use std::sync::Arc;
 
 use axum::body::Body as AxumBody;
@@ -12,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 
 use super::headers::{joined, refusal, text};
-use super::{App, blocking, no_body, query};
+use super::{App, blocking, may_break_off, no_body, query};
 use crate::error::Problem;
 use crate::http::{Freshness, Request, Verdict, verdict};
 use crate::recording::{Extent, Recording, State as RecordingState};
@@ -207,8 +206,7 @@ fn response(status: StatusCode, headers: HeaderMap, body: AxumBody) -> Response 
 fn body(app: App, view: View, form: Form) -> AxumBody {
     let recording = Arc::clone(view.recording());
     let stream = WaveformBody::new(app.waveforms, view, form).into_stream();
-    let stream = stream.inspect_err(move |error| log_broken(recording.name().as_str(), error));
-    AxumBody::from_stream(stream.map_err(io::Error::other))
+    may_break_off(stream.inspect_err(move |error| log_broken(recording.name().as_str(), error)))
 }
 
 fn log_broken(name: &str, error: &WaveformError) {
