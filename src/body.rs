@@ -5,6 +5,7 @@
 //! body. It is never more than a few segments ahead of what was taken from it.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -275,10 +276,10 @@ impl BodyReader {
 
     /// Packets that stand one after another: bytes of the rendition are bytes of its segments.
     async fn packets(&mut self) -> Result<Step, BodyError> {
-        let cut = *self.rendition.cut();
+        let cut = self.rendition.cut();
         let origin = cut.grid().offset(cut.first_packet());
-        let found = self.canonical(origin + self.position - cut.grid().header_len).await?;
-        Ok(match found {
+        let offset = origin + self.position - cut.grid().header_len;
+        Ok(match self.canonical(offset).await? {
             Some(Found::Bytes(bytes)) => Step::Bytes(bytes),
             Some(Found::Ended) => self.learn_of_the_end(),
             None => Step::Stop,
@@ -287,18 +288,8 @@ impl BodyReader {
 
     /// Pages, made of as many packets as are there, but of one page at least.
     async fn pages(&mut self) -> Result<Step, BodyError> {
-        let cut = *self.rendition.cut();
-        let grid = cut.grid();
-        let packet_len = grid.sizes.base;
-        let first = cut.packet_at_byte(self.position);
-        let page_packets = grid.unit_packets();
-        loop {
-            let packets = self.gathered.len() as u64 / packet_len;
-            let last = self.finished().map(|finished| cut.packets(finished.frames));
-            if packets >= page_packets || last.is_some_and(|last| first + packets >= last) {
-                break;
-            }
-            let offset = grid.offset(cut.first_packet() + first) + self.gathered.len() as u64;
+        let first = self.rendition.cut().packet_at_byte(self.position);
+        while let Some(offset) = self.wanted_for_page(first) {
             match self.canonical(offset).await? {
                 Some(Found::Bytes(bytes)) => self.gather(first, &bytes),
                 Some(Found::Ended) => {
@@ -313,10 +304,21 @@ impl BodyReader {
         if self.gathered.is_empty() {
             return Ok(Step::Ended);
         }
-        let at = cut.byte_of_packet(first);
+        let cut = self.rendition.cut();
+        let (at, page_packets) = (cut.byte_of_packet(first), cut.grid().unit_packets());
         let pages = self.take_pages(first / page_packets);
         let from = usize::try_from(self.position - at).unwrap_or(usize::MAX);
         Ok(Step::Bytes(pages.slice(from.min(pages.len())..)))
+    }
+
+    /// Where the canonical packets go on behind those gathered from packet `first` on, unless they are a page already.
+    fn wanted_for_page(&self, first: u64) -> Option<u64> {
+        let cut = self.rendition.cut();
+        let grid = cut.grid();
+        let packets = self.gathered.len() as u64 / grid.sizes.base;
+        let last = self.finished().map(|finished| cut.packets(finished.frames));
+        let enough = packets >= grid.unit_packets() || last.is_some_and(|last| first + packets >= last);
+        (!enough).then(|| grid.offset(cut.first_packet() + first) + self.gathered.len() as u64)
     }
 
     /// Takes packets, though none behind the rendition's last.
@@ -356,19 +358,10 @@ impl BodyReader {
 
     /// Bytes of the canonical packets from `offset` on; `None` if the server stops.
     async fn canonical(&mut self, offset: u64) -> Result<Option<Found>, BodyError> {
-        let grid = *self.rendition.cut().grid();
-        let number = offset / grid.segment_len();
-        let extent = self.extent();
-        match extent.state {
-            State::Lost(error) => return Err(error.into()),
-            // The length has to be known before a segment is read that goes on behind the end, in silence.
-            State::Ended { .. } if self.end.is_none() => return Ok(Some(Found::Ended)),
-            _ => {}
-        }
-        self.hold(number, &extent);
+        // Nothing but these is kept while it waits: there may be thousands of it.
+        let Some(within) = self.open_at(offset)? else { return Ok(Some(Found::Ended)) };
         let following = self.follows();
         let Some((_, reader)) = self.held.front_mut() else { return Err(SegmentError::Gone.into()) };
-        let within = offset % grid.segment_len();
         let found = tokio::select! {
             found = reader.read(within) => found?,
             () = stopped(&mut self.stop), if following => return Ok(None),
@@ -377,6 +370,21 @@ impl BodyReader {
             self.held.clear();
         }
         Ok(Some(found))
+    }
+
+    /// Holds the segment that `offset` lies in, and says where in it that is; `None` if the recording has ended, so that its
+    /// length has to be known first.
+    fn open_at(&mut self, offset: u64) -> Result<Option<u64>, BodyError> {
+        let len = self.rendition.cut().grid().segment_len();
+        let extent = self.extent();
+        match extent.state {
+            State::Lost(error) => return Err(error.into()),
+            // A segment must not be read that goes on behind the end, in silence.
+            State::Ended { .. } if self.end.is_none() => return Ok(None),
+            _ => {}
+        }
+        self.hold(offset / len, &extent);
+        Ok(Some(offset % len))
     }
 
     /// Holds the segment `number` and a few after it, and lets go of those before.
@@ -427,25 +435,13 @@ impl BodyReader {
     /// Bytes of packets that are nothing but their frames rewritten, straight from the file.
     async fn copy(&mut self) -> Result<Step, BodyError> {
         loop {
-            let extent = self.extent.borrow_and_update().clone();
-            if let State::Lost(error) = extent.state {
-                return Err(error.into());
-            }
             if self.follows() && *self.stop.borrow() {
                 return Ok(Step::Stop);
             }
-            let cut = *self.rendition.cut();
-            let packet_len = cut.grid().sizes.base.max(1);
-            let first = cut.packet_at_byte(self.position);
-            let most = self.finished().map_or(u64::MAX, |finished| cut.packets(finished.frames));
-            let there = if self.end.is_some() { most } else { cut.codable(extent.frames).min(most) };
-            if there > first {
-                let last_wanted = self.limit().saturating_sub(cut.grid().header_len).div_ceil(packet_len);
-                let most = first + (COPY_BYTES / packet_len).max(1);
-                return self.copy_packets(first, there.min(last_wanted).min(most)).await;
-            }
-            if self.end.is_none() && !extent.is_growing() {
-                return Ok(self.learn_of_the_end());
+            match self.there_to_copy()? {
+                Some(packets) if packets.is_empty() => {}
+                Some(packets) => return self.copy_packets(packets).await,
+                None => return Ok(self.learn_of_the_end()),
             }
             let following = self.follows();
             tokio::select! {
@@ -455,10 +451,30 @@ impl BodyReader {
         }
     }
 
-    async fn copy_packets(&self, first: u64, end: u64) -> Result<Step, BodyError> {
+    /// The packets from the position on that are there, but no more than are wanted or read at once; `None` if the recording
+    /// has ended, so that its length has to be known first.
+    fn there_to_copy(&mut self) -> Result<Option<Range<u64>>, BodyError> {
+        let extent = self.extent.borrow_and_update().clone();
+        if let State::Lost(error) = extent.state {
+            return Err(error.into());
+        }
+        let cut = self.rendition.cut();
+        let packet_len = cut.grid().sizes.base.max(1);
+        let first = cut.packet_at_byte(self.position);
+        let most = self.finished().map_or(u64::MAX, |finished| cut.packets(finished.frames));
+        let there = if self.end.is_some() { most } else { cut.codable(extent.frames).min(most) };
+        if there <= first && self.end.is_none() && !extent.is_growing() {
+            return Ok(None);
+        }
+        let wanted = self.limit().saturating_sub(cut.grid().header_len).div_ceil(packet_len);
+        let at_once = first + (COPY_BYTES / packet_len).max(1);
+        Ok(Some(first..there.min(wanted).min(at_once)))
+    }
+
+    async fn copy_packets(&self, packets: Range<u64>) -> Result<Step, BodyError> {
         let (recording, codec, cut) =
             (self.rendition.recording(), self.rendition.codec(), self.rendition.cut());
-        let frames = cut.first_packet() + first..cut.first_packet() + end;
+        let frames = cut.first_packet() + packets.start..cut.first_packet() + packets.end;
         let signed = |frame: u64| i64::try_from(frame).unwrap_or(i64::MAX);
         let coded = signed(frames.start)..signed(frames.end);
         let pcm = recording.get(frames).await?;
@@ -471,7 +487,7 @@ impl BodyReader {
             encoder.encode(Sound { feed: codec.feed(), source: &pcm, coded }, &mut out).map_err(failed)?;
             out
         };
-        let skip = usize::try_from(self.position - cut.byte_of_packet(first)).unwrap_or(usize::MAX);
+        let skip = usize::try_from(self.position - cut.byte_of_packet(packets.start)).unwrap_or(usize::MAX);
         let bytes = Bytes::from(out);
         Ok(Step::Bytes(bytes.slice(skip.min(bytes.len())..)))
     }

@@ -263,6 +263,7 @@ const MOST_BLOCKING: usize = 32;
 /// # Errors
 /// When the runtime cannot be started.
 pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    memory::keep_together();
     let runtime =
         runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(MOST_BLOCKING).build()?;
     let result = runtime.block_on(future);

@@ -1,4 +1,4 @@
-//! Gives memory back that is not used any more.
+//! Takes no more memory than is used, and gives back what is not used any more.
 //!
 //! The C library keeps what was freed, page by page among what is not: after a thousand listeners came at once, or left, all
 //! that they took at the most. Other allocators give it back by themselves, but were seen to take more for each of them
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::config::cores;
 use crate::metrics::Metrics;
 
 /// How often the number of connections is looked at.
@@ -32,6 +33,19 @@ pub(crate) async fn give_back(metrics: Arc<Metrics>) {
         last = now;
     }
 }
+
+/// Has the C library keep no more heaps than there are processors. Left to itself it makes eight for each, one for a thread, and
+/// what is free in one is of no use to a thread of another.
+#[cfg(target_env = "gnu")]
+#[allow(unsafe_code, reason = "a function of the C library")]
+pub(crate) fn keep_together() {
+    let heaps = libc::c_int::try_from(cores()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: it takes two numbers (mallopt(3)), and is called before there are other threads.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, heaps) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn keep_together() {}
 
 #[cfg(target_env = "gnu")]
 #[allow(unsafe_code, reason = "a function of the C library")]

@@ -62,58 +62,75 @@ async fn received(mut answer: Open, most: usize) -> (Vec<u8>, bool) {
 
 // ---- The file changes under a listener
 
-/// What is not looked at anew for a request is what has not changed, in no way that there is.
+/// What can be told without waiting is what is true now; what cannot be is left to who may wait.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recording_is_at_hand_until_anything_about_it_changes() {
-    let sound = sound::noise(44_100, 2, 1);
-    let changes: [(&str, fn(&Root)); 9] = [
-        ("nothing", |_| ()),
-        ("append", |root| root.append("append.pcm", &[1; 4])),
-        ("overwrite", |root| {
-            let before = fs::metadata(root.file("overwrite.pcm")).unwrap().modified().unwrap();
-            // Where no witness is.
-            let file = OpenOptions::new().write(true).open(root.file("overwrite.pcm")).unwrap();
-            file.write_all_at(&[1; 4], 40_000).unwrap();
-            root.touch("overwrite.pcm", before);
-        }),
-        ("replace", |root| {
-            let before = fs::metadata(root.file("replace.pcm")).unwrap().modified().unwrap();
-            fs::copy(root.file("replace.pcm"), root.file("new")).unwrap();
-            root.touch("new", before);
-            fs::rename(root.file("new"), root.file("replace.pcm")).unwrap();
-        }),
-        ("remove", |root| fs::remove_file(root.file("remove.pcm")).unwrap()),
-        ("describe", |root| {
-            root.write("describe.toml", format!("pcm = '{PCM}'\nended = true\ntitle = 'x'\n"))
-        }),
-        ("say-no-more", |root| fs::remove_file(root.file("say-no-more.toml")).unwrap()),
-        ("stand-before", |root| root.write("stand-before.pcm", [1; 4])),
-        ("link", |root| {
-            fs::rename(root.file("link.pcm"), root.file("elsewhere.raw")).unwrap();
-            symlink("/dev/zero", root.file("link.pcm")).unwrap();
-        }),
+async fn a_recording_is_at_hand_as_it_is_now_or_not_at_all() {
+    let backdated = |root: &Root, name: &str, change: &dyn Fn(&Path)| {
+        let path = root.file(name);
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        change(&path);
+        root.touch(name, before);
+    };
+    let open = |path: &Path| OpenOptions::new().write(true).open(path).unwrap();
+    // What is done to a recording; its frames if it is at hand then; and as it is found.
+    type Case<'a> = (&'a str, &'a dyn Fn(&Root), Option<u64>, Option<u64>);
+    let cases: [Case; 10] = [
+        ("nothing", &|_| (), Some(44_100), Some(44_100)),
+        ("append", &|root| root.append("append.pcm", &[1; 4]), Some(44_101), Some(44_101)),
+        ("truncate", &|root| open(&root.file("truncate.pcm")).set_len(4).unwrap(), None, Some(1)),
+        (
+            "overwrite",
+            &|root| backdated(root, "overwrite.pcm", &|path| open(path).write_all_at(&[1; 4], 100).unwrap()),
+            None,
+            Some(44_100),
+        ),
+        (
+            "replace",
+            &|root| {
+                backdated(root, "replace.pcm", &|path| {
+                    fs::write(root.file("new"), other_sound(44_100)).unwrap();
+                    fs::rename(root.file("new"), path).unwrap();
+                });
+            },
+            None,
+            Some(44_100),
+        ),
+        ("remove", &|root| fs::remove_file(root.file("remove.pcm")).unwrap(), None, None),
+        ("describe", &|root| root.write("describe.toml", "title = 'x'"), None, Some(44_100)),
+        ("say-no-more", &|root| fs::remove_file(root.file("say-no-more.toml")).unwrap(), None, Some(44_100)),
+        ("stand-before", &|root| root.write("stand-before.pcm", [1; 4]), None, Some(1)),
+        (
+            "link",
+            &|root| {
+                fs::remove_file(root.file("link.pcm")).unwrap();
+                symlink("/dev/zero", root.file("link.pcm")).unwrap();
+            },
+            None,
+            None,
+        ),
     ];
     let root = Root::new();
-    for (name, _) in changes {
-        root.finished(name, PCM, &sound);
+    for (name, ..) in cases {
+        root.finished(name, PCM, &sound::noise(44_100, 2, 1));
     }
     fs::rename(root.file("stand-before.pcm"), root.file("stand-before.raw")).unwrap();
     let catalogue = Catalogue::open(root.path(), PCM.parse().unwrap(), Duration::ZERO).unwrap();
-    let names = changes.map(|(name, _)| RecordingName::parse(name).unwrap());
-    let at_hand = |name: &RecordingName| catalogue.at_hand(name).is_some();
+    let name = |name: &str| RecordingName::parse(name).unwrap();
+    let at_hand = |of: &str| catalogue.at_hand(&name(of)).map(|recording| recording.extent().frames);
+    let found = |of: &str| catalogue.find(&name(of)).map(|recording| recording.extent().frames).ok();
     eventually("what does not change is at hand", || {
         // All are looked at each time: it takes two looks, some seconds apart.
-        names.iter().filter(|name| catalogue.find(name).is_ok() && at_hand(name)).count() == names.len()
+        cases.iter().filter(|(name, ..)| found(name).is_some() && at_hand(name).is_some()).count()
+            == cases.len()
     })
     .await;
-    for (name, change) in changes {
+    for (name, change, then_at_hand, then_found) in cases {
         change(&root);
-        let name = RecordingName::parse(name).unwrap();
-        assert_eq!(at_hand(&name), name.as_str() == "nothing", "{name}");
+        assert_eq!(at_hand(name), then_at_hand, "{name}");
+        assert_eq!(found(name), then_found, "{name}");
     }
-    let title = catalogue.find(&names[5]).unwrap().sidecar().title;
-    assert_eq!(title.as_deref(), Some("x"));
-    assert_eq!(catalogue.find(&names[1]).unwrap().extent().frames, 44_101);
+    let described = catalogue.find(&name("describe")).unwrap();
+    assert_eq!(described.sidecar().title.as_deref(), Some("x"));
 }
 
 /// Long enough not to fit into the buffers between server and client (as WAV), nor to be coded at once (MP3).

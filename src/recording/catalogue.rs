@@ -103,8 +103,8 @@ impl Catalogue {
         }
     }
 
-    /// The recording of a name if that can be told at once, without waiting for a disk: it is open, has ended, and is as it
-    /// was when it was last looked at.
+    /// The recording of a name, just looked at, if that can be had without waiting for a disk: it is open, and what has changed
+    /// since it was last looked at is at hand.
     pub fn at_hand(&self, name: &RecordingName) -> Option<Arc<Recording>> {
         self.folder.at_hand(name)
     }
@@ -152,10 +152,7 @@ impl Folder {
 
     /// As [`Catalogue::at_hand`].
     fn at_hand(&self, name: &RecordingName) -> Option<Arc<Recording>> {
-        let known = self.shelf.get(name)?;
-        if !known.is_near() {
-            return None;
-        }
+        let known = self.shelf.get(name).filter(|known| known.is_near())?;
         let file = file_names(name).find_map(|name| match near::metadata(&self.dir, &name) {
             // Another that stands before it in the order may have come.
             Near::Absent => None,
@@ -167,7 +164,7 @@ impl Folder {
             Near::Known(metadata) => Some(Stamp::of(&metadata)),
             Near::Far => return None,
         };
-        known.is_as_seen(file, beside).then_some(known)
+        known.glance(file, beside).then_some(known)
     }
 
     /// As [`Catalogue::find`], but a recording that nobody has asked for is not kept open.

@@ -13,7 +13,7 @@ use tailcast_codecs::grid::scale;
 use tokio::sync::watch;
 
 use super::near;
-use super::reading::{self, Witness};
+use super::reading::{self, Read, Witness};
 use super::riff::{self, Riff, RiffHeader};
 use super::sidecar::{Beside, Sidecar};
 use super::stamp::{Sighting, Stamp};
@@ -171,6 +171,9 @@ pub(super) struct Turn<'a> {
     _alone: MutexGuard<'a, ()>,
     begun: Instant,
 }
+
+/// How long a look takes that need not wait for a disk, and more.
+const MOMENT: Duration = Duration::from_micros(200);
 
 /// What a recording was, by which it is known again when it has been opened anew.
 #[derive(Debug, Clone)]
@@ -358,20 +361,33 @@ impl Recording {
     /// # Errors
     /// When the recording is lost; it then is for good.
     pub(super) fn look(&self, turn: &Turn<'_>, beside: Option<Beside>) -> Result<Extent, RecordingError> {
-        match self.try_look(turn, beside) {
-            Ok((extent, is_described_anew)) => {
-                self.extent.send_if_modified(|last| replace_if_new(last, &extent) || is_described_anew);
-                Ok(extent)
-            }
-            Err(error) => {
-                self.lose(error.clone());
-                Err(error)
-            }
-        }
+        self.try_look(turn, beside, reading::patiently).inspect_err(|error| self.lose(error.clone()))
     }
 
-    /// How far it goes, and whether its sidecar has changed.
-    fn try_look(&self, turn: &Turn<'_>, beside: Option<Beside>) -> Result<(Extent, bool), RecordingError> {
+    /// Takes a look without waiting, if that can be had: at a recording whose name and sidecar have these stamps. False if it
+    /// cannot, or if anything is wrong, which is for a [`look`](Self::look) to say.
+    pub(super) fn glance(&self, file: Stamp, beside: Option<Stamp>) -> bool {
+        if !file.is_of(self.inode) || !self.seen.lock().beside.vouches_for(beside) {
+            return false;
+        }
+        let asked = Instant::now();
+        if self.is_as_seen(file) {
+            return true;
+        }
+        let Some(alone) = self.looking.try_lock_for(MOMENT) else { return false };
+        let turn = Turn { _alone: alone, begun: Instant::now() };
+        // Somebody else may have looked meanwhile. Headers are read with patience.
+        let has_been_looked_at = self.seen.lock().looked >= asked;
+        has_been_looked_at
+            || matches!(self.layout, Layout::Raw(_)) && self.try_look(&turn, None, near::read).is_ok()
+    }
+
+    fn try_look(
+        &self,
+        turn: &Turn<'_>,
+        beside: Option<Beside>,
+        read: Read,
+    ) -> Result<Extent, RecordingError> {
         self.known()?;
         let metadata = self.file.metadata().map_err(|error| self.io(error))?;
         let (bytes, now, stamp) = (metadata.len(), Instant::now(), Some(Stamp::of(&metadata)));
@@ -387,8 +403,8 @@ impl Recording {
         }
         if !seen.file.vouches_for(stamp) {
             seen.data = self.data_bytes(bytes)?;
-            self.check(&seen.witnesses, reading::patiently)?;
-            seen.witnesses = self.witnesses(seen.data, &seen.witnesses)?;
+            self.check(&seen.witnesses, read)?;
+            seen.witnesses = self.witnesses(seen.data, &seen.witnesses, read)?;
         }
         seen.file = seen.file.then(stamp, now);
         seen.modified = metadata.modified().ok();
@@ -404,15 +420,16 @@ impl Recording {
             written: seen.since.checked_sub(seen.still).unwrap_or(seen.since),
         };
         *self.seen.lock() = seen;
-        Ok((extent, is_described_anew))
+        self.extent.send_if_modified(|last| replace_if_new(last, &extent) || is_described_anew);
+        Ok(extent)
     }
 
-    /// Whether it has ended and is as it was when it was last looked at, by the stamps of its file and its sidecar.
-    pub(super) fn is_as_seen(&self, file: Stamp, beside: Option<Stamp>) -> bool {
+    /// Whether it has ended and is as it was when it was last looked at, by its file's stamp.
+    fn is_as_seen(&self, file: Stamp) -> bool {
         let now = Instant::now();
         let mut seen = self.seen.lock();
-        let same = seen.file.vouches_for(Some(file)) && seen.beside.vouches_for(beside);
-        let same = same && matches!(self.extent.borrow().state, State::Ended { .. });
+        let same =
+            seen.file.vouches_for(Some(file)) && matches!(self.extent.borrow().state, State::Ended { .. });
         if same {
             seen.looked = now;
         }

@@ -65,19 +65,24 @@ impl Recording {
     }
 
     /// Witnesses of `data` bytes of sound, those of `known` that stay read already.
-    pub(super) fn witnesses(&self, data: u64, known: &[Witness]) -> Result<Arc<[Witness]>, RecordingError> {
+    pub(super) fn witnesses(
+        &self,
+        data: u64,
+        known: &[Witness],
+        read: Read,
+    ) -> Result<Arc<[Witness]>, RecordingError> {
         let len = usize::try_from(data.min(WITNESS_LEN)).unwrap_or(0);
         witness_places(data)
             .map(|at| {
                 let same = known.iter().find(|witness| witness.at == at && witness.bytes.len() == len);
-                same.map_or_else(|| self.witness(at, len), |same| Ok(same.clone()))
+                same.map_or_else(|| self.witness(at, len, read), |same| Ok(same.clone()))
             })
             .collect()
     }
 
-    fn witness(&self, at: u64, len: usize) -> Result<Witness, RecordingError> {
+    fn witness(&self, at: u64, len: usize, read: Read) -> Result<Witness, RecordingError> {
         let mut bytes = vec![0; len];
-        self.read_at(&mut bytes, at, patiently)?;
+        self.read_at(&mut bytes, at, read)?;
         Ok(Witness { at, bytes: bytes.into() })
     }
 

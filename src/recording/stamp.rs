@@ -24,6 +24,11 @@ impl Stamp {
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
+
+    /// Whether it is of the file with this device and inode.
+    pub(super) fn is_of(&self, inode: (u64, u64)) -> bool {
+        self.inode == inode
+    }
 }
 
 /// More than any file system's times are apart at the least (FAT's are two seconds): what is written twice within such a step
