@@ -63,6 +63,10 @@ deb:
 load:
     cargo bench --bench load
 
+# Recorders and listeners that come and go, for an hour or MINUTES: no wrong byte, and nothing is left of them (Linux)
+soak:
+    cargo test --locked --test soak -- --ignored --nocapture
+
 # Licences, sources and duplicates of the dependencies (needs cargo-deny)
 deny:
     cargo deny check licenses bans sources

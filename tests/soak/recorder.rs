@@ -1,0 +1,335 @@
+//! A recorder: records one life after another, pauses, stops with and without a word, cuts its file short, puts
+//! another in its place, takes it away and comes again, under the same name or another.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tailcast_codecs::PcmSpec;
+
+use crate::dice::Dice;
+use crate::life::{Birth, Life, Loss, Sort};
+use crate::stage::Soak;
+use crate::tone::Tone;
+
+/// What recordings are, and whether they are WAV files.
+const SORTS: [(&str, bool); 11] = [
+    ("s16le:48000:2", false),
+    ("s16le:44100:2", true),
+    ("s16be:22050:1", false),
+    ("s24le:32000:2", false),
+    ("s24le:44100:1", true),
+    ("f32le:16000:1", false),
+    ("s32be:48000:1", false),
+    ("s24-32le:24000:2", false),
+    ("u8:22050:1", false),
+    ("s16le:16000:1", true),
+    ("s16le:8000:1", false),
+];
+/// Bytes of a WAV header.
+const WAV_HEADER: u64 = 44;
+/// The most sound that one life has, in seconds.
+const MOST: u64 = 60;
+/// Nobody looks for a file and finds the sidecar of the one after it.
+const AWAY: Duration = Duration::from_millis(1200);
+
+pub struct Recorder<'a> {
+    soak: &'a Soak,
+    dice: Dice,
+    /// Names are its own.
+    number: usize,
+    names: usize,
+    sort: Sort,
+    extension: &'static str,
+}
+
+/// A life that is being recorded.
+struct Take {
+    life: Arc<Life>,
+    tone: Tone,
+    file: File,
+}
+
+/// What becomes of a life at last.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// Another file in its place.
+    Replace,
+    Remove,
+    CutShort,
+}
+
+impl<'a> Recorder<'a> {
+    pub fn new(soak: &'a Soak, number: usize) -> Self {
+        let sort = Sort { name: String::new(), spec: SORTS[0].0.parse().unwrap(), header: 0 };
+        let dice = Dice::new(soak.plan.seed, number as u64 + 1);
+        Self { soak, dice, number, names: 0, sort, extension: "pcm" }
+    }
+
+    /// Records until the soak is over, and leaves nothing.
+    pub fn run(mut self) {
+        self.another_name();
+        let mut take = self.begin();
+        while !self.soak.recorders_stop() {
+            take = self.live(take);
+        }
+        self.remove(&take.life);
+        thread::sleep(AWAY);
+        self.put_away();
+    }
+
+    /// One life and the beginning of the next.
+    fn live(&mut self, mut take: Take) -> Take {
+        self.grow(&mut take);
+        while self.dice.happens(25) && !self.soak.recorders_stop() {
+            // Long enough to count as its end; but it was not.
+            self.soak.tally.count("pauses that counted as ends");
+            let pause = self.dice.within(2_500..5_000);
+            self.wait(pause);
+            self.grow(&mut take);
+        }
+        if self.dice.happens(40) {
+            return self.cut_or_take_away(take);
+        }
+        if self.dice.happens(60) {
+            self.soak.tally.count("ends that were declared");
+            self.declare(&mut take);
+        } else {
+            self.soak.tally.count("ends without a word");
+        }
+        let stay = self.dice.within(3_000..9_000);
+        self.wait(stay);
+        let fate = *self.dice.pick(&[Fate::Replace, Fate::Remove]);
+        self.seal(take, fate)
+    }
+
+    /// In the middle of its growth.
+    fn cut_or_take_away(&mut self, take: Take) -> Take {
+        let fate = *self.dice.pick(&[Fate::CutShort, Fate::CutShort, Fate::Replace, Fate::Remove]);
+        self.seal(take, fate)
+    }
+
+    fn seal(&mut self, take: Take, fate: Fate) -> Take {
+        match fate {
+            Fate::Replace => {
+                self.soak.tally.count("replaced");
+                // Before, so that the new one never is declared to have ended.
+                self.describe(false);
+                self.replace(&take.life)
+            }
+            Fate::Remove => {
+                self.soak.tally.count("removed");
+                self.remove(&take.life);
+                thread::sleep(AWAY);
+                if self.dice.happens(50) {
+                    self.put_away();
+                    self.another_name();
+                }
+                let away = self.dice.below(2_000);
+                self.wait(away);
+                self.begin()
+            }
+            Fate::CutShort => {
+                self.soak.tally.count("cut short");
+                self.cut_short(take)
+            }
+        }
+    }
+
+    /// Writes for a while, at its own pace, with pauses.
+    fn grow(&mut self, take: &mut Take) {
+        let speed = *self.dice.pick(&[1, 1, 1, 2, 4]);
+        let end = Instant::now() + Duration::from_millis(self.dice.within(2_000..self.soak.plan.growth));
+        if self.dice.happens(20) {
+            // It was somewhere else and is copied here.
+            let bytes = self.seconds(5);
+            self.write(take, bytes);
+        }
+        let (mut last, mut owed) = (Instant::now(), 0.0);
+        while Instant::now() < end && !self.soak.recorders_stop() {
+            let pause =
+                if self.dice.happens(4) { self.dice.within(500..1_300) } else { self.dice.within(20..350) };
+            self.wait(pause);
+            let now = Instant::now();
+            owed += (now - last).as_secs_f64() * f64::from(speed) * self.bytes_a_second() as f64;
+            last = now;
+            // Not in whole frames; nor all of it after a machine stood still.
+            let bytes = (owed as u64).min(self.bytes_a_second());
+            owed -= bytes as f64;
+            self.write(take, bytes);
+        }
+    }
+
+    /// Bytes of some seconds, not in whole frames.
+    fn seconds(&mut self, most: u64) -> u64 {
+        let seconds = self.dice.within(1..most);
+        seconds * self.bytes_a_second() + self.dice.below(100)
+    }
+
+    fn bytes_a_second(&self) -> u64 {
+        u64::from(self.sort.spec.rate) * self.sort.spec.frame_bytes() as u64
+    }
+
+    fn write(&self, take: &mut Take, bytes: u64) {
+        let room = (MOST * self.bytes_a_second()).saturating_sub(take.life.len());
+        let bytes = take.tone.take(bytes.min(room) as usize);
+        if !bytes.is_empty() {
+            take.life.write(&bytes, |bytes| take.file.write_all(bytes).unwrap());
+        }
+    }
+
+    /// A file where there is none.
+    fn begin(&mut self) -> Take {
+        self.describe(false);
+        let life = self.soak.archive.conceive(&self.sort, Birth::New);
+        let mut tone = self.tone(&life);
+        let mut created = None;
+        life.be_born(0, || created = Some(File::create_new(self.file()).unwrap()));
+        let mut file = created.unwrap();
+        if life.header > 0 {
+            // Some recorders open the file before they know what they record.
+            let late = if self.dice.happens(30) { 400 } else { 0 };
+            self.wait(late);
+            life.write(&self.header(), |bytes| file.write_all(bytes).unwrap());
+        }
+        if self.dice.happens(50) {
+            let bytes = self.seconds(8);
+            let bytes = tone.take(bytes as usize);
+            life.write(&bytes, |bytes| file.write_all(bytes).unwrap());
+        }
+        Take { life, tone, file }
+    }
+
+    /// Another file in the place of this one.
+    fn replace(&mut self, old: &Life) -> Take {
+        let life = self.soak.archive.conceive(&self.sort, Birth::InPlace);
+        let mut tone = self.tone(&life);
+        let bytes = self.seconds(10);
+        let mut begun = if life.header > 0 { self.header() } else { vec![] };
+        begun.extend(tone.take(bytes as usize));
+        life.keep(&begun);
+        let beside = self.soak.root.join(format!(".{}-{}", self.number, life.number));
+        fs::write(&beside, &begun).unwrap();
+        let put = || fs::rename(&beside, self.file()).unwrap();
+        old.lose(Loss::Replaced, || life.be_born(begun.len() as u64, put));
+        let file = OpenOptions::new().append(true).open(self.file()).unwrap();
+        Take { life, tone, file }
+    }
+
+    /// The same file with only its first bytes, which goes on with other sound.
+    fn cut_short(&mut self, take: Take) -> Take {
+        let old = take.life;
+        let sound = old.len() - old.header.min(old.len());
+        let left = old.header.min(old.len()) + if self.dice.happens(20) { 0 } else { self.dice.below(sound) };
+        let cut_off = old.len() - left;
+        let bytes = match self.dice.below(10) {
+            0..3 => 0,
+            3..5 => self.dice.below(cut_off),
+            _ => cut_off + self.dice.below(5 * self.bytes_a_second()),
+        };
+        let life = self.soak.archive.conceive(&self.sort, Birth::Cut);
+        old.copy(left, &life.truth);
+        let mut tone = self.tone(&life);
+        // There at once, so that hardly anybody sees it short: not as far as it was, or further.
+        let begun = tone.take(bytes as usize);
+        life.keep(&begun);
+        let mut file = OpenOptions::new().append(true).open(self.file()).unwrap();
+        old.lose(Loss::Truncated, || life.be_born(left, || file.set_len(left).unwrap()));
+        life.grow(bytes, || file.write_all(&begun).unwrap());
+        Take { life, tone, file }
+    }
+
+    fn remove(&self, life: &Life) {
+        life.lose(Loss::Removed, || fs::remove_file(self.file()).unwrap());
+    }
+
+    fn tone(&self, life: &Life) -> Tone {
+        Tone::new(self.sort.spec, self.soak.plan.seed ^ (life.number as u64) << 20)
+    }
+
+    /// Says that it has ended, and what a WAV header should have said.
+    fn declare(&self, take: &mut Take) {
+        if self.sort.header > 0 && take.life.number.is_multiple_of(2) {
+            let data = u32::try_from(take.life.len() - self.sort.header).unwrap();
+            let file = OpenOptions::new().write(true).open(self.file()).unwrap();
+            file.write_all_at(&(data + 36).to_le_bytes(), 4).unwrap();
+            file.write_all_at(&data.to_le_bytes(), 40).unwrap();
+        }
+        take.life.declare();
+        self.describe(true);
+    }
+
+    /// Writes the sidecar. Nobody is to see half of it.
+    fn describe(&self, ended: bool) {
+        let beside = self.soak.root.join(format!(".{}.toml", self.number));
+        fs::write(&beside, format!("pcm = \"{}\"\nended = {ended}\n", self.sort.spec)).unwrap();
+        fs::rename(beside, self.sidecar()).unwrap();
+    }
+
+    fn put_away(&self) {
+        fs::remove_file(self.sidecar()).unwrap();
+    }
+
+    fn another_name(&mut self) {
+        let (spec, is_wav) = *self.dice.pick(&SORTS);
+        self.names += 1;
+        let folder = if self.names.is_multiple_of(3) { "sub/" } else { "" };
+        let name = format!("{folder}show-{}-{}", self.number, self.names);
+        let header = if is_wav { WAV_HEADER } else { 0 };
+        self.extension = if is_wav { "wav" } else { *self.dice.pick(&["pcm", "raw"]) };
+        self.sort = Sort { name: name.clone(), spec: spec.parse().unwrap(), header };
+        self.soak.names.lock()[self.number] = name;
+    }
+
+    fn file(&self) -> PathBuf {
+        self.soak.root.join(format!("{}.{}", self.sort.name, self.extension))
+    }
+
+    fn sidecar(&self) -> PathBuf {
+        self.soak.root.join(format!("{}.toml", self.sort.name))
+    }
+
+    /// Of a recorder that does not know yet how long it will be.
+    fn header(&self) -> Vec<u8> {
+        let unknown = if self.number.is_multiple_of(2) { u32::MAX } else { 0 };
+        wav_header(self.sort.spec, unknown)
+    }
+
+    /// Waits, unless all is over.
+    fn wait(&self, milliseconds: u64) {
+        let until = Instant::now() + Duration::from_millis(milliseconds);
+        while !self.soak.recorders_stop() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            thread::sleep(left.min(Duration::from_millis(200)));
+        }
+    }
+}
+
+fn wav_header(spec: PcmSpec, size: u32) -> Vec<u8> {
+    let frame = spec.frame_bytes() as u32;
+    let bits = spec.format.bytes() as u16 * 8;
+    let mut header = b"RIFF".to_vec();
+    header.extend(size.to_le_bytes());
+    header.extend(b"WAVEfmt \x10\0\0\0\x01\0");
+    header.extend(spec.channels.to_le_bytes());
+    header.extend(spec.rate.to_le_bytes());
+    header.extend((spec.rate * frame).to_le_bytes());
+    header.extend((frame as u16).to_le_bytes());
+    header.extend(bits.to_le_bytes());
+    header.extend(b"data");
+    header.extend(size.to_le_bytes());
+    assert_eq!(header.len() as u64, WAV_HEADER);
+    header
+}
+
+/// Folders that recordings are in.
+pub fn make_folders(root: &Path) {
+    fs::create_dir_all(root.join("sub")).unwrap();
+}
