@@ -498,6 +498,9 @@ impl BodyReader {
         let extent = self.extent.borrow_and_update().clone();
         if let Shape::Finished(finished) = self.rendition.shape(&extent) {
             self.end = Some(End { finished, extent });
+            // What is held was begun while there was no end. If the recorder goes on before that is noticed there, it gets
+            // sound where this end has silence.
+            self.held.clear();
         }
         Step::Ended
     }

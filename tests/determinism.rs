@@ -4,11 +4,65 @@
 mod support;
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use support::process::{Process, tailcast};
 use support::{Open, Reply, Root, Running, codec, eventually, sound};
+use tailcast::body::{BodyReader, Until};
+use tailcast::recording::{Catalogue, RecordingName};
+use tailcast::rendition::Rendition;
+use tailcast::segments::Segments;
+use tokio::sync::watch;
+
+/// The recorder goes on just when a body has heard of its end, before the coder has: it gets the silence behind that end all the
+/// same. On one thread, so that the coder is where it was until the body is read on.
+#[tokio::test]
+async fn a_body_that_has_heard_of_an_end_does_not_go_on_with_what_comes_behind_it() {
+    for extension in ["mp3", "opus"] {
+        let case = Case { extension, rate: 48_000, channels: 2 };
+        let finished = case.finished(1000);
+        let expected = Running::start(&finished).await.get(&case.path()).await.body;
+        let root = Root::new();
+        root.growing("show", &case.pcm(), &case.sound(1000));
+        let catalogue = Catalogue::open(root.path(), case.pcm().parse().unwrap(), STANDING_STILL).unwrap();
+        let look = || catalogue.find(&RecordingName::parse("show").unwrap()).unwrap();
+        let recording = look();
+        let rendition = Rendition::new(Arc::clone(&recording), codec(extension, &case.pcm()), 0, None);
+        let header = usize::try_from(rendition.cut().grid().header_len).unwrap();
+        let (_stop, stopping) = watch::channel(false);
+        let mut body = BodyReader::new(
+            Arc::new(rendition),
+            Segments::new(1, 1 << 20, usize::MAX).unwrap(),
+            recording.subscribe(),
+            stopping,
+            None,
+            (0, Until::End(None)),
+        );
+        let mut got = Vec::new();
+        while got.len() <= header {
+            got.extend(body.next().await.unwrap().unwrap());
+        }
+        // The coder gets to the edge, and waits there; nothing but this test runs while it ends and goes on.
+        tokio::time::sleep(STANDING_STILL).await;
+        std::thread::sleep(STANDING_STILL);
+        assert!(!look().extent().is_growing());
+        // It hears of the end, whether it has something to give just now or not.
+        got.extend(body.next().now_or_never().into_iter().flat_map(|next| next.unwrap().unwrap()));
+        root.append("show.pcm", &case.sound(1000));
+        assert!(look().extent().is_growing());
+        while let Some(bytes) = body.next().await.unwrap() {
+            got.extend(bytes);
+        }
+        assert_eq!(got.len(), expected.len(), "{extension}");
+        assert!(got[header..] == expected[header..], "{extension}: not the silence behind the end");
+    }
+}
+
+/// A growth timeout in which a second of sound is coded with ease.
+const STANDING_STILL: Duration = Duration::from_secs(1);
 
 /// A kind of recording in a format.
 #[derive(Clone, Copy)]
