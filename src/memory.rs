@@ -9,50 +9,81 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::config::cores;
 use crate::metrics::Metrics;
+pub(crate) use heap::keep_together;
 
-/// How often the number of connections is looked at.
+/// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(5);
-/// A change that is not worth the while: it takes some milliseconds.
-const LITTLE: u64 = 64;
+/// Connections that come or go in that time while a crowd does, which is waited for.
+const CROWD: u64 = 64;
+/// Bytes that are not worth the while: to give them back takes some milliseconds.
+const LITTLE: u64 = 4 << 20;
 
-/// Gives memory back whenever many connections have come or gone, for ever.
+/// Gives memory back whenever much of it is not used, for ever.
 pub(crate) async fn give_back(metrics: Arc<Metrics>) {
-    let mut settled = 0;
-    let mut last = 0;
+    // What was not used and could not be given back: it lies among what is.
+    let mut kept = 0;
+    let mut connections = 0;
     loop {
         sleep(EVERY).await;
         let now = metrics.connections.get();
-        // Only when they have all come, or all gone.
-        let is_quiet = now.abs_diff(last) < LITTLE;
-        if is_quiet && now.abs_diff(settled) >= LITTLE {
-            let _ = tokio::task::spawn_blocking(trim).await;
-            settled = now;
+        let is_quiet = now.abs_diff(connections) < CROWD;
+        connections = now;
+        let Some(unused) = heap::unused() else { return };
+        kept = unused.min(kept);
+        if is_quiet && unused > kept + LITTLE {
+            let _ = tokio::task::spawn_blocking(heap::trim).await;
+            kept = heap::unused().unwrap_or(unused);
         }
-        last = now;
     }
 }
 
-/// Has the C library keep no more heaps than there are processors. Left to itself it makes eight for each, one for a thread, and
-/// what is free in one is of no use to a thread of another.
-#[cfg(target_env = "gnu")]
-#[allow(unsafe_code, reason = "a function of the C library")]
-pub(crate) fn keep_together() {
-    let heaps = libc::c_int::try_from(cores()).unwrap_or(libc::c_int::MAX);
-    // SAFETY: it takes two numbers (mallopt(3)), and is called before there are other threads.
-    unsafe { libc::mallopt(libc::M_ARENA_MAX, heaps) };
+/// What the C library has of the system's memory.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(unsafe_code, reason = "functions of the C library")]
+mod heap {
+    use std::fs;
+
+    use rustix::param::page_size;
+
+    use crate::config::cores;
+
+    /// Has it keep no more heaps than there are processors. Left to itself it makes eight for each, one for a thread, and what
+    /// is free in one is of no use to a thread of another.
+    pub(crate) fn keep_together() {
+        let heaps = libc::c_int::try_from(cores()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: it takes two numbers (mallopt(3)), and is called before there are other threads.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, heaps) };
+    }
+
+    /// Bytes that are in memory and not in use, about: the process's own pages (proc(5): fields 2 and 3 of `statm`) but for
+    /// what was asked for.
+    pub(super) fn unused() -> Option<u64> {
+        // SAFETY: it takes nothing, and may be called at any time from any thread (mallinfo(3)).
+        let heap = unsafe { libc::mallinfo2() };
+        let used = heap.uordblks.checked_add(heap.hblkhd)?;
+        let pages = fs::read_to_string("/proc/self/statm").ok()?;
+        let mut pages = pages.split_whitespace().skip(1).map(str::parse::<usize>);
+        let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
+        let own = resident.saturating_sub(shared).checked_mul(page_size())?;
+        u64::try_from(own.saturating_sub(used)).ok()
+    }
+
+    /// Gives back the pages that nothing is in.
+    pub(super) fn trim() {
+        // SAFETY: it takes a number, and may be called at any time from any thread (malloc_trim(3)).
+        unsafe { libc::malloc_trim(0) };
+    }
 }
 
-#[cfg(not(target_env = "gnu"))]
-pub(crate) fn keep_together() {}
+/// Others give memory back by themselves, or offer no way to have them do so.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+mod heap {
+    pub(crate) fn keep_together() {}
 
-#[cfg(target_env = "gnu")]
-#[allow(unsafe_code, reason = "a function of the C library")]
-fn trim() {
-    // SAFETY: it takes a number, and may be called at any time from any thread (malloc_trim(3)).
-    unsafe { libc::malloc_trim(0) };
+    pub(super) fn unused() -> Option<u64> {
+        None
+    }
+
+    pub(super) fn trim() {}
 }
-
-#[cfg(not(target_env = "gnu"))]
-fn trim() {}
