@@ -161,16 +161,16 @@ impl BodyReader {
         }
     }
 
-    /// Whether it can begin: there is room for what it needs coded, if anything.
-    pub fn has_room(&self) -> bool {
+    /// Whether it begins with what has to be coded, and is not for anybody else.
+    pub fn is_new_work(&self) -> bool {
         let cut = self.rendition.cut();
         let grid = cut.grid();
         if self.rendition.codec().stateless() || self.limit() <= grid.header_len.max(self.position) {
-            return true;
+            return false;
         }
         let packet = cut.first_packet() + cut.packet_at_byte(self.position);
         let number = packet / grid.segment_packets.max(1);
-        self.segments.has_room(self.rendition.track(), number, &self.extent())
+        self.segments.is_new(self.rendition.track(), number, &self.extent())
     }
 
     /// Whether it has given anything behind the header.

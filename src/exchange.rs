@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, header};
 use http_body::{Body as _, Frame, SizeHint};
 
-use crate::connections::{Clients, Counted, Peer};
+use crate::connections::{Client, Clients, Counted, Peer};
 use crate::error::Problem;
 use crate::metrics::Metrics;
 
@@ -43,14 +43,21 @@ impl Heard {
     }
 }
 
+/// That an answer needs an encoder, of which a client has so many and no more: an extension of it, kept to its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Coding(
+    #[allow(dead_code, reason = "it is counted while it is there")] pub(crate) Arc<Counted>,
+);
+
 /// Answers by `next`, within what one client may have.
 pub(crate) async fn exchange(
     State(exchanges): State<Arc<Exchanges>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let peer = request.extensions().get().map_or(Ipv4Addr::UNSPECIFIED.into(), |Peer(peer)| *peer);
     let client = exchanges.clients.client(peer, request.headers());
+    request.extensions_mut().insert(Client(client));
     let mut record = Record::new(&exchanges, client, &request);
     let response = match exchanges.clients.asked(peer, client) {
         Ok(counted) => {
@@ -88,6 +95,7 @@ impl End {
 struct Record {
     exchanges: Arc<Exchanges>,
     counted: Option<Counted>,
+    coding: Option<Coding>,
     begun: Instant,
     client: IpAddr,
     method: Method,
@@ -120,6 +128,7 @@ impl Record {
         Self {
             exchanges: Arc::clone(exchanges),
             counted: None,
+            coding: None,
             begun: Instant::now(),
             client,
             method: request.method().clone(),
@@ -139,6 +148,7 @@ impl Record {
         self.status = Some(response.status().as_u16());
         self.problem = response.extensions().get().cloned();
         self.heard = response.extensions().get().cloned();
+        self.coding = response.extensions().get().cloned();
         let length = response.headers().get(header::CONTENT_LENGTH);
         self.promised = length.and_then(|length| length.to_str().ok()?.parse().ok());
         // Nothing comes behind the head of these.

@@ -164,7 +164,16 @@ impl Server {
         let (metrics, clients) = (Metrics::new(), Clients::new(&limits));
         metrics.gather(Gathered::new(config, &segments, &clients, &panics));
         let most_ranges = MostRanges(limits.ranges);
-        let app = App { catalogue, segments, waveforms, metrics, most_ranges, stop: stopping, panics };
+        let app = App {
+            catalogue,
+            segments,
+            waveforms,
+            metrics,
+            clients: Arc::clone(&clients),
+            most_ranges,
+            stop: stopping,
+            panics,
+        };
         let shutdown_timeout = config.shutdown_timeout;
         Ok(Self { listener, address, admin, limits, clients, app, stop, shutdown_timeout })
     }

@@ -11,14 +11,25 @@ use parking_lot::Mutex;
 
 use crate::config::Limits;
 
-/// How much each address has under way: its connections, each of which can ask for one thing at a time; and of those whom
-/// a trusted proxy names, their requests.
+/// How much each address has under way: its connections, each of which can ask for one thing at a time; of those whom a
+/// trusted proxy names, their requests; and what of all that needs an encoder.
 #[derive(Debug)]
 pub(crate) struct Clients {
-    under_way: Mutex<HashMap<IpAddr, usize>>,
-    most: NonZeroUsize,
+    under_way: Arc<Counts>,
+    coding: Arc<Counts>,
     trusted: Vec<IpNet>,
 }
+
+/// How many of something each address has, and may have.
+#[derive(Debug)]
+struct Counts {
+    each: Mutex<HashMap<IpAddr, usize>>,
+    most: NonZeroUsize,
+}
+
+/// An address that asks for something, as an extension of its requests: the peer's, or the one that a trusted proxy names.
+#[derive(Debug, Clone, Copy)]
+pub struct Client(pub IpAddr);
 
 /// That an address has as much as one may have.
 #[derive(Debug)]
@@ -27,24 +38,44 @@ pub(crate) struct TooMany;
 /// One connection or request of an address, counted until dropped.
 #[derive(Debug)]
 pub(crate) struct Counted {
-    clients: Arc<Clients>,
+    among: Arc<Counts>,
     address: IpAddr,
+}
+
+impl Counts {
+    fn new(most: NonZeroUsize) -> Arc<Self> {
+        Arc::new(Self { each: Mutex::default(), most })
+    }
+
+    fn count(self: &Arc<Self>, address: IpAddr) -> Result<Counted, TooMany> {
+        let address = whole(address);
+        let mut each = self.each.lock();
+        let count = each.entry(address).or_default();
+        if *count >= self.most.get() {
+            return Err(TooMany);
+        }
+        *count += 1;
+        Ok(Counted { among: Arc::clone(self), address })
+    }
 }
 
 impl Clients {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
-        let (most, trusted) = (limits.requests_per_address, limits.trusted_proxies.clone());
-        Arc::new(Self { under_way: Mutex::default(), most, trusted })
+        let under_way = Counts::new(limits.requests_per_address);
+        // A quarter of the queue is left for others, whoever asks for however much.
+        let share = limits.queue.get() - limits.queue.get() / 4;
+        let coding = Counts::new(NonZeroUsize::new(share).unwrap_or(NonZeroUsize::MIN));
+        Arc::new(Self { under_way, coding, trusted: limits.trusted_proxies.clone() })
     }
 
     /// How much one may have.
     pub(crate) fn most(&self) -> NonZeroUsize {
-        self.most
+        self.under_way.most
     }
 
     /// Addresses that have something under way.
     pub(crate) fn addresses(&self) -> usize {
-        self.under_way.lock().len()
+        self.under_way.each.lock().len()
     }
 
     fn is_trusted(&self, address: IpAddr) -> bool {
@@ -56,7 +87,7 @@ impl Clients {
     /// # Errors
     /// When it has as many as it may have.
     pub(crate) fn connected(self: &Arc<Self>, peer: IpAddr) -> Result<Option<Counted>, TooMany> {
-        if self.is_trusted(peer) { Ok(None) } else { self.count(peer).map(Some) }
+        if self.is_trusted(peer) { Ok(None) } else { self.under_way.count(peer).map(Some) }
     }
 
     /// Counts a request for whom a trusted proxy asks; of others the connection is counted.
@@ -64,18 +95,15 @@ impl Clients {
     /// # Errors
     /// When that client has as many as it may have.
     pub(crate) fn asked(self: &Arc<Self>, peer: IpAddr, client: IpAddr) -> Result<Option<Counted>, TooMany> {
-        if peer == client { Ok(None) } else { self.count(client).map(Some) }
+        if peer == client { Ok(None) } else { self.under_way.count(client).map(Some) }
     }
 
-    fn count(self: &Arc<Self>, address: IpAddr) -> Result<Counted, TooMany> {
-        let address = whole(address);
-        let mut under_way = self.under_way.lock();
-        let count = under_way.entry(address).or_default();
-        if *count >= self.most.get() {
-            return Err(TooMany);
-        }
-        *count += 1;
-        Ok(Counted { clients: Arc::clone(self), address })
+    /// Counts a body of a client that needs something coded that nobody else has asked for.
+    ///
+    /// # Errors
+    /// When it has as many as it may have.
+    pub(crate) fn coding(&self, client: Client) -> Result<Counted, TooMany> {
+        self.coding.count(client.0)
     }
 
     /// Who asks: the peer, or if that is a trusted proxy the last one in `X-Forwarded-For` that is none. What stands
@@ -118,11 +146,11 @@ fn whole(address: IpAddr) -> IpAddr {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut under_way = self.clients.under_way.lock();
-        if let Some(count) = under_way.get_mut(&self.address) {
+        let mut each = self.among.each.lock();
+        if let Some(count) = each.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                under_way.remove(&self.address);
+                each.remove(&self.address);
             }
         }
     }
@@ -136,7 +164,8 @@ mod tests {
 
     fn clients(most: usize) -> Arc<Clients> {
         let trusted = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
-        Arc::new(Clients { under_way: Mutex::default(), most: NonZeroUsize::new(most).unwrap(), trusted })
+        let counts = || Counts::new(NonZeroUsize::new(most).unwrap());
+        Arc::new(Clients { under_way: counts(), coding: counts(), trusted })
     }
 
     fn ip(text: &str) -> IpAddr {

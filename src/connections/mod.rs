@@ -29,6 +29,7 @@ use tower_service::Service;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::stopped;
+pub use clients::Client;
 pub(crate) use clients::{Clients, Counted};
 pub use descriptors::room_for_connections;
 use socket::Socket;

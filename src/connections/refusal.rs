@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderValue, header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -57,7 +58,10 @@ impl Refusals {
 fn written(problem: &Problem) -> Vec<u8> {
     let (status, body) = (problem.status(), problem.body());
     let mut answer = format!("HTTP/1.1 {status}\r\n").into_bytes();
-    for (name, value) in &problem.headers() {
+    let mut headers = problem.headers();
+    // As all answers have it: else a page in a browser is not told why.
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    for (name, value) in &headers {
         answer.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     answer.extend(format!("connection: close\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes());

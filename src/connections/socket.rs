@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
@@ -14,6 +14,10 @@ use tokio::time::{Sleep, sleep};
 /// Bytes that the system takes beyond what is on its way. Left to itself it takes megabytes for each client that stopped
 /// reading; in the way of one that reads this is not, since it can always be on its way.
 const NOT_SENT: u32 = 128 * 1024;
+
+/// How long nothing comes or goes before the other end is asked whether it is there still. Who follows a recording that has
+/// paused may be gone without a word: a phone in a tunnel.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// A connection's socket.
 #[derive(Debug)]
@@ -39,8 +43,14 @@ impl Socket {
     pub(super) fn new(stream: TcpStream, timeout: Duration) -> Self {
         // What a live listener gets are small writes, each worth sending at once.
         let _ = stream.set_nodelay(true);
+        let socket = SockRef::from(&stream);
+        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(QUIET));
         #[cfg(target_os = "linux")]
-        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT);
+        {
+            let _ = socket.set_tcp_notsent_lowat(NOT_SENT);
+            // What was sent and not received for so long, or an answer to whether it is there.
+            let _ = socket.set_tcp_user_timeout(Some(timeout));
+        }
         Self { stream, timeout, stalled: None }
     }
 
@@ -96,5 +106,23 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn the_system_is_told_to_give_up_on_who_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let timeout = Duration::from_secs(7);
+        let socket = Socket::new(listener.accept().await.unwrap().0, timeout);
+        let socket = SockRef::from(&socket.stream);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(timeout));
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), QUIET);
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Extension;
 use axum::body::Body as AxumBody;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, RawQuery, State};
@@ -18,6 +19,7 @@ use super::headers::{UNBUFFERED, joined, refusal, text};
 use super::query::{self, RenditionQuery, coming};
 use super::{App, blocking, fresh, may_break_off, no_body};
 use crate::body::{BodyError, BodyReader, End, Until};
+use crate::connections::Client;
 use crate::error::Problem;
 use crate::exchange::Heard;
 use crate::http::{
@@ -34,6 +36,7 @@ use crate::segments::SegmentError;
 /// Answers a request for sound.
 pub async fn audio(
     State(app): State<App>,
+    Extension(client): Extension<Client>,
     method: Method,
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<RenditionQuery>, QueryRejection>,
@@ -64,7 +67,8 @@ pub async fn audio(
         Found::Elsewhere(query) => return Ok(elsewhere(&query)),
         Found::Sound { rendition, format, named } => (rendition, format, named),
     };
-    let exchange = Exchange { app, rendition, moving, head: method == Method::HEAD, headers, format, asked };
+    let exchange =
+        Exchange { app, client, rendition, moving, head: method == Method::HEAD, headers, format, asked };
     let mut response = exchange.answer().await?;
     if !named {
         // A cache must not give one client's format to another (RFC 9110 12.5.5).
@@ -187,6 +191,7 @@ fn accepted(headers: &HeaderMap) -> Option<Format> {
 /// One request for a rendition.
 struct Exchange {
     app: App,
+    client: Client,
     rendition: Arc<Rendition>,
     /// Whether the URL means another place when the live edge has moved.
     moving: bool,
@@ -323,12 +328,16 @@ impl Exchange {
             asked: self.asked,
         };
         let first = first_of(&answer.body).map(|(from, until)| reading.reader(from, until));
-        if first.as_ref().is_some_and(|reader| !reader.has_room()) {
-            return Err(Problem::queue());
-        }
+        let coding = match &first {
+            Some(reader) if reader.is_new_work() => Some(reading.app.coding(self.client)?),
+            _ => None,
+        };
         let heard = reading.heard.clone();
         let mut response = Response::new(body(reading, answer.body, first, boundary));
         response.extensions_mut().insert(heard);
+        if let Some(coding) = coding {
+            response.extensions_mut().insert(coding);
+        }
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)

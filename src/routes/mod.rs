@@ -50,8 +50,9 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 
+use crate::connections::{Client, Clients};
 use crate::error::Problem;
-use crate::exchange::{Exchanges, exchange};
+use crate::exchange::{Coding, Exchanges, exchange};
 use crate::http::MostRanges;
 use crate::metrics::Metrics;
 use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
@@ -69,6 +70,8 @@ pub struct App {
     pub waveforms: Arc<Waveforms>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What each client has under way.
+    pub(crate) clients: Arc<Clients>,
     /// How many ranges of a request are served.
     pub most_ranges: MostRanges,
     /// Turns true when the server is to stop.
@@ -81,6 +84,12 @@ impl App {
     /// That the server is not stopping.
     fn check_running(&self) -> Result<(), Problem> {
         if *self.stop.borrow() { Err(Problem::stopping()) } else { Ok(()) }
+    }
+
+    /// Takes on more work for the encoders.
+    fn coding(&self, client: Client) -> Result<Coding, Problem> {
+        let coding = (!self.segments.is_full()).then(|| self.clients.coding(client).ok()).flatten();
+        coding.map(|counted| Coding(Arc::new(counted))).ok_or_else(Problem::queue)
     }
 
     /// A recording, by a name as it came, just looked at.

@@ -176,8 +176,8 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// `threads` encoders at a time, and at most `cache_bytes` of sealed segments kept; there is [room](Self::has_room) for
-    /// `most` to be coded or wait for it.
+    /// `threads` encoders at a time, and at most `cache_bytes` of sealed segments kept; they are [full](Self::is_full)
+    /// when `most` are coded or wait for it.
     ///
     /// # Errors
     /// When the threads cannot be started.
@@ -242,14 +242,18 @@ impl Segments {
         self.pool.panicked()
     }
 
-    /// Whether somebody else may begin to listen at segment `number`, of a recording that goes as far as `extent`. There always
-    /// is room for what needs no more work than there is already, and at the live edge.
-    pub fn has_room(&self, track: &Track, number: u64, extent: &Extent) -> bool {
-        if self.busy() < self.most || track.is_live(number, extent) {
-            return true;
-        }
+    /// Whether somebody who begins to listen at segment `number`, of a recording that goes as far as `extent`, makes more work
+    /// than there is already. At the live edge nobody does.
+    pub fn is_new(&self, track: &Track, number: u64, extent: &Extent) -> bool {
         let key = track.key(number, extent);
-        self.under_way.lock().contains_key(&key) || self.cache.contains_key(&key)
+        !track.is_live(number, extent)
+            && !self.under_way.lock().contains_key(&key)
+            && !self.cache.contains_key(&key)
+    }
+
+    /// Whether there is as much to code as there may be before nobody else is begun with.
+    pub fn is_full(&self) -> bool {
+        self.busy() >= self.most
     }
 
     /// Whether encoders have enough to do with what listeners wait for, so that nothing should be read ahead.
