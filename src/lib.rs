@@ -79,7 +79,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
@@ -160,9 +159,9 @@ impl Server {
         let (listener, address) = listen_on(config.listen, &listen)?;
         let admin = config.admin_listen.map(|address| listen_on(address, &admin_listen)).transpose()?;
         let (stop, stopping) = watch::channel(false);
-        let (waveforms, panics) = (Waveforms::new(Arc::clone(&segments)), Arc::new(AtomicU64::new(0)));
+        let waveforms = Waveforms::new(Arc::clone(&segments));
         let (metrics, clients) = (Metrics::new(), Clients::new(&limits));
-        metrics.gather(Gathered::new(config, &segments, &clients, &panics));
+        metrics.gather(Gathered::new(config, &segments, &clients));
         let most_ranges = MostRanges(limits.ranges);
         let app = App {
             catalogue,
@@ -172,7 +171,6 @@ impl Server {
             clients: Arc::clone(&clients),
             most_ranges,
             stop: stopping,
-            panics,
         };
         let shutdown_timeout = config.shutdown_timeout;
         Ok(Self { listener, address, admin, limits, clients, app, stop, shutdown_timeout })
@@ -198,10 +196,10 @@ impl Server {
         &self.app.waveforms
     }
 
-    /// Handlers that panicked so far, for a test that it stays zero.
+    /// Handlers and bodies that panicked so far, for a test that it stays zero.
     pub fn panics(&self) -> impl Fn() -> u64 + use<> {
-        let panics = Arc::clone(&self.app.panics);
-        move || panics.load(Ordering::Relaxed)
+        let metrics = Arc::clone(&self.app.metrics);
+        move || metrics.panics.get()
     }
 
     /// Answers requests until `shutdown`. Then no new ones are taken, bodies that follow a recording end in

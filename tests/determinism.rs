@@ -17,48 +17,92 @@ use tailcast::rendition::Rendition;
 use tailcast::segments::Segments;
 use tokio::sync::watch;
 
+/// What a body reads of a recording, with nothing between it and a test: no server, and one thread, on which the coder goes on
+/// only when the test waits.
+struct Alone {
+    root: Root,
+    case: Case,
+    catalogue: Catalogue,
+    segments: Arc<Segments>,
+    body: BodyReader,
+    header: usize,
+    _stop: watch::Sender<bool>,
+}
+
+impl Alone {
+    fn new(case: Case, millis: usize, growth_timeout: Duration) -> Self {
+        let root = Root::new();
+        root.growing("show", &case.pcm(), &case.sound(millis));
+        let catalogue = Catalogue::open(root.path(), case.pcm().parse().unwrap(), growth_timeout).unwrap();
+        let recording = catalogue.find(&RecordingName::parse("show").unwrap()).unwrap();
+        let extent = recording.subscribe();
+        let rendition = Rendition::new(recording, codec(case.extension, &case.pcm()), 0, None);
+        let header = usize::try_from(rendition.cut().grid().header_len).unwrap();
+        let segments = Segments::new(1, 1 << 20, usize::MAX).unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let from = (0, Until::End(None));
+        let body = BodyReader::new(Arc::new(rendition), Arc::clone(&segments), extent, stopping, None, from);
+        Self { root, case, catalogue, segments, body, header, _stop: stop }
+    }
+
+    /// Looks at the recording; whether it grows.
+    fn is_growing(&self) -> bool {
+        self.catalogue.find(&RecordingName::parse("show").unwrap()).unwrap().extent().is_growing()
+    }
+
+    /// That what is `got` and what is to come is all that there is of a recording of so many milliseconds.
+    async fn gives(&mut self, mut got: Vec<u8>, sound: &[u8]) {
+        let finished = Root::new();
+        finished.finished("show", &self.case.pcm(), sound);
+        let expected = Running::start(&finished).await.get(&self.case.path()).await.body;
+        while let Some(bytes) = self.body.next().await.unwrap() {
+            got.extend(bytes);
+        }
+        assert_eq!(got.len(), expected.len());
+        assert!(got[self.header..] == expected[self.header..], "other sound");
+    }
+}
+
 /// The recorder goes on just when a body has heard of its end, before the coder has: it gets the silence behind that end all the
-/// same. On one thread, so that the coder is where it was until the body is read on.
+/// same.
 #[tokio::test]
 async fn a_body_that_has_heard_of_an_end_does_not_go_on_with_what_comes_behind_it() {
     for extension in ["mp3", "opus"] {
         let case = Case { extension, rate: 48_000, channels: 2 };
-        let finished = case.finished(1000);
-        let expected = Running::start(&finished).await.get(&case.path()).await.body;
-        let root = Root::new();
-        root.growing("show", &case.pcm(), &case.sound(1000));
-        let catalogue = Catalogue::open(root.path(), case.pcm().parse().unwrap(), STANDING_STILL).unwrap();
-        let look = || catalogue.find(&RecordingName::parse("show").unwrap()).unwrap();
-        let recording = look();
-        let rendition = Rendition::new(Arc::clone(&recording), codec(extension, &case.pcm()), 0, None);
-        let header = usize::try_from(rendition.cut().grid().header_len).unwrap();
-        let (_stop, stopping) = watch::channel(false);
-        let mut body = BodyReader::new(
-            Arc::new(rendition),
-            Segments::new(1, 1 << 20, usize::MAX).unwrap(),
-            recording.subscribe(),
-            stopping,
-            None,
-            (0, Until::End(None)),
-        );
+        let mut alone = Alone::new(case, 1000, STANDING_STILL);
         let mut got = Vec::new();
-        while got.len() <= header {
-            got.extend(body.next().await.unwrap().unwrap());
+        while got.len() <= alone.header {
+            got.extend(alone.body.next().await.unwrap().unwrap());
         }
         // The coder gets to the edge, and waits there; nothing but this test runs while it ends and goes on.
         tokio::time::sleep(STANDING_STILL).await;
         std::thread::sleep(STANDING_STILL);
-        assert!(!look().extent().is_growing());
+        assert!(!alone.is_growing());
         // It hears of the end, whether it has something to give just now or not.
-        got.extend(body.next().now_or_never().into_iter().flat_map(|next| next.unwrap().unwrap()));
-        root.append("show.pcm", &case.sound(1000));
-        assert!(look().extent().is_growing());
-        while let Some(bytes) = body.next().await.unwrap() {
-            got.extend(bytes);
-        }
-        assert_eq!(got.len(), expected.len(), "{extension}");
-        assert!(got[header..] == expected[header..], "{extension}: not the silence behind the end");
+        got.extend(alone.body.next().now_or_never().into_iter().flat_map(|next| next.unwrap().unwrap()));
+        alone.root.append("show.pcm", &case.sound(1000));
+        assert!(alone.is_growing());
+        alone.gives(got, &case.sound(1000)).await;
     }
+}
+
+/// The recorder writes more, and ends, while what there was is coded.
+#[tokio::test]
+async fn a_segment_whose_sound_came_with_the_end_is_not_begun_anew() {
+    let case = Case { extension: "mp3", rate: 48_000, channels: 2 };
+    let mut alone = Alone::new(case, 100, Duration::from_secs(600));
+    // So that the coder has its first turn while nothing but the test runs.
+    let mut got = Vec::new();
+    got.extend(alone.body.next().await.unwrap().unwrap());
+    assert_eq!(got.len(), alone.header);
+    assert!(alone.body.next().now_or_never().is_none());
+    tokio::task::yield_now().await;
+    alone.root.append("show.pcm", &case.sound(4_000));
+    alone.root.end("show", &case.pcm());
+    assert!(!alone.is_growing());
+    alone.gives(got, &[case.sound(100), case.sound(4_000)].concat()).await;
+    let started = alone.segments.counters().started.load(Ordering::Relaxed);
+    assert_eq!(started, 2, "the first, and the one with the end in it");
 }
 
 /// A growth timeout in which a second of sound is coded with ease.

@@ -12,6 +12,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -21,7 +22,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tower_service::Service;
@@ -122,7 +122,7 @@ impl Connections {
         mut stop: watch::Receiver<bool>,
     ) {
         let Held { stream, permit, counted } = held;
-        let _open = Open::new(&self.metrics.connections);
+        let _open = Open::new(&self.metrics);
         let socket = Socket::new(stream, self.limits.stall_timeout);
         let answer = service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
@@ -202,18 +202,23 @@ impl Connections {
 }
 
 /// Counts a connection for as long as it is there, whatever it ends by.
-struct Open(Gauge);
+struct Open(Arc<Metrics>);
 
 impl Open {
-    fn new(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.connections.inc();
+        Self(Arc::clone(metrics))
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.connections.dec();
+        // A body did; it is sent by whoever serves the connection.
+        if thread::panicking() {
+            self.0.panics.inc();
+            tracing::error!("a body panicked; its connection is closed");
+        }
     }
 }
 
@@ -225,4 +230,25 @@ struct Held {
     stream: TcpStream,
     permit: OwnedSemaphorePermit,
     counted: Option<Counted>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_ends_by_a_panic_is_counted_as_one() {
+        let metrics = Metrics::new();
+        drop(Open::new(&metrics));
+        assert_eq!((metrics.connections.get(), metrics.panics.get()), (0, 0));
+        let open = Open::new(&metrics);
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            let _open = open;
+            panic!("as a body might");
+        }));
+        assert!(ended.is_err());
+        assert_eq!((metrics.connections.get(), metrics.panics.get()), (0, 1));
+    }
 }

@@ -19,7 +19,6 @@ use crate::segments::{Segments, Waiting};
 pub(crate) struct Gathered {
     segments: Arc<Segments>,
     clients: Arc<Clients>,
-    panics: Arc<AtomicU64>,
     limits: Vec<(&'static str, f64)>,
 }
 
@@ -50,21 +49,11 @@ fn limits(config: &Config) -> Vec<(&'static str, f64)> {
 }
 
 impl Gathered {
-    pub(crate) fn new(
-        config: &Config,
-        segments: &Arc<Segments>,
-        clients: &Arc<Clients>,
-        panics: &Arc<AtomicU64>,
-    ) -> Self {
-        Self {
-            segments: Arc::clone(segments),
-            clients: Arc::clone(clients),
-            panics: Arc::clone(panics),
-            limits: limits(config),
-        }
+    pub(crate) fn new(config: &Config, segments: &Arc<Segments>, clients: &Arc<Clients>) -> Self {
+        Self { segments: Arc::clone(segments), clients: Arc::clone(clients), limits: limits(config) }
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, u64); 8] {
+    fn counters(&self) -> [(&'static str, &'static str, u64); 7] {
         let counters = self.segments.counters();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
@@ -75,7 +64,6 @@ impl Gathered {
             ("cache_hits", "Listeners that found their segment in the cache", count(&counters.hits)),
             ("cache_evictions", "Segments that made room for others", counters.evicted()),
             ("encoder_panics", "Panics of encoders: bugs", self.segments.panicked()),
-            ("panics", "Panics of request handlers: bugs", count(&self.panics)),
         ]
     }
 

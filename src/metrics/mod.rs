@@ -28,6 +28,8 @@ pub struct Metrics {
     registry: parking_lot::Mutex<Registry>,
     /// Connections that are open.
     pub(crate) connections: Gauge,
+    /// Handlers and bodies that panicked: bugs. It stays at zero; tests look.
+    pub(crate) panics: Counter,
     requests: Family<StatusLabel, Counter>,
     refusals: Family<ReasonLabel, Counter>,
     pub(crate) listeners: Family<ListenerLabels, Gauge>,
@@ -88,6 +90,7 @@ impl Metrics {
         let metrics = Self {
             registry: parking_lot::Mutex::new(Registry::with_prefix("tailcast")),
             connections: Gauge::default(),
+            panics: Counter::default(),
             requests: Family::default(),
             refusals: Family::default(),
             listeners: Family::default(),
@@ -105,6 +108,7 @@ impl Metrics {
         let version = Info::new(VersionLabel { version: env!("CARGO_PKG_VERSION") });
         registry.register("build", "The program", version);
         registry.register("connections", "Connections that are open", self.connections.clone());
+        registry.register("panics", "Panics of handlers and bodies: bugs", self.panics.clone());
         registry.register("requests", "Requests that were answered", self.requests.clone());
         registry.register("refusals", "What was refused, by why", self.refusals.clone());
         registry.register("listeners", "Bodies of sound under way", self.listeners.clone());

@@ -34,7 +34,6 @@ mod words;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -76,8 +75,6 @@ pub struct App {
     pub most_ranges: MostRanges,
     /// Turns true when the server is to stop.
     pub stop: watch::Receiver<bool>,
-    /// Requests whose handler panicked. It stays at zero; a test looks.
-    pub panics: Arc<AtomicU64>,
 }
 
 impl App {
@@ -165,7 +162,7 @@ fn watchers() -> Router<App> {
 
 /// What all of them have in common.
 fn finish(router: Router<App>, app: App, exchanges: Exchanges) -> Router {
-    let panics = Arc::clone(&app.panics);
+    let metrics = Arc::clone(&app.metrics);
     router
         .fallback(no_such_path)
         .with_state(app)
@@ -173,7 +170,7 @@ fn finish(router: Router<App>, app: App, exchanges: Exchanges) -> Router {
         .layer(cors())
         .layer(axum::middleware::from_fn(plain_options))
         .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| {
-            panics.fetch_add(1, Ordering::Relaxed);
+            metrics.panics.inc();
             tracing::error!("a request handler panicked");
             Problem::internal("this request hit a bug").into_response()
         }))

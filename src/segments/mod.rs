@@ -379,7 +379,7 @@ impl Driver {
             let over = match turn {
                 Turn::More => false,
                 Turn::Whole => return self.seal(),
-                Turn::AtEdge => self.wait(&mut extent).await,
+                Turn::AtEdge => self.wait(&mut extent, available.frames()).await,
                 Turn::Unwanted => self.abandon(),
             };
             if over {
@@ -439,11 +439,13 @@ impl Driver {
         Ok(Stretch { frames, bytes, frame_bytes: recording.spec().frame_bytes() })
     }
 
-    /// Waits until there is more to code; true if the segment came to its end instead.
-    async fn wait(&self, extent: &mut watch::Receiver<Extent>) -> bool {
-        let state = extent.borrow().state.clone();
+    /// Waits until there is more to code than `coded` source frames; true if the segment came to its end instead.
+    async fn wait(&self, extent: &mut watch::Receiver<Extent>, coded: u64) -> bool {
+        let Extent { state, frames, .. } = extent.borrow().clone();
         match state {
             State::Growing => {}
+            // It grew before it ended, while the last of this was coded.
+            State::Ended { .. } if frames > coded => return false,
             // Readers come again with the end in their key.
             State::Ended { .. } => {
                 self.finish(Status::Ended);
