@@ -54,7 +54,8 @@ pub fn run(settings: &Settings, root: &Path) -> Section {
         "A finished MP3 in tailcast's cache and a WAV out of the recording, by ranges from random places and whole, with kept \
          connections; nginx (`sendfile`) has the same bytes as files in the page cache. The clients take the same processors.",
     );
-    let server = programs::tailcast(settings, root, &[]);
+    // No access log, as nginx keeps none here.
+    let server = programs::tailcast(settings, root, &["--log", "info,tailcast::access=off"]);
     for extension in ["mp3", "wav"] {
         let path = format!("/audio/show.{extension}");
         let file = root.join(format!("show.{extension}"));
