@@ -47,13 +47,9 @@ bench-peers:
     cargo build --release --locked
     cargo bench --bench peers
 
-# Arbitrary input for one of fuzz/targets, or each of them (needs a nightly toolchain and cargo-fuzz). What is fuzzed has no
-# unsafe code, so sanitizers would have nothing to see.
+# Arbitrary input for one of fuzz/targets, or each of them (needs a nightly toolchain and cargo-fuzz)
 fuzz TARGET='decision query sidecar wav' SECONDS='60':
-    for target in {{TARGET}}; do \
-        mkdir -p fuzz/corpus/$target && cargo +nightly fuzz run --sanitizer none $target \
-            fuzz/corpus/$target fuzz/seeds/$target -- -max_len=512 -max_total_time={{SECONDS}} || exit; \
-    done
+    fuzz/run.sh {{SECONDS}} {{TARGET}}
 
 # A Debian package, in target/debian (needs cargo-deb)
 deb:
@@ -66,6 +62,10 @@ load:
 # Recorders and listeners that come and go, for an hour or MINUTES: no wrong byte, and nothing is left of them (Linux)
 soak:
     cargo test --locked --test soak -- --ignored --nocapture
+
+# Runs what docs/reliability.md has figures of, or some of it (soak, load, kills, fuzzing), and writes them there
+reliability *PARTS:
+    docs/reliability.sh {{PARTS}}
 
 # Licences, sources and duplicates of the dependencies (needs cargo-deny)
 deny:
