@@ -5,7 +5,7 @@
 //! the speed of the encoder, the one at the live edge at the speed of the recorder; readers do not know the
 //! difference.
 //!
-//! While a segment is being coded it is in the table of those under way, where the next reader finds it.
+//! While a segment is being coded it is in the table of those under way (`table`), where the next reader finds it.
 //! Sealed it moves to a cache bounded in bytes. When nobody reads it any more before it is whole, its coding
 //! stops at the next packets and it is dropped: it is a pure function of the sound and can be had again.
 //!
@@ -15,8 +15,8 @@
 
 pub mod pool;
 pub mod segment;
+mod table;
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -24,7 +24,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use moka::notification::RemovalCause;
-use parking_lot::Mutex;
 use tailcast_codecs::coder::Available;
 use tailcast_codecs::{Codec, CodecError, SegmentCoder};
 use tokio::sync::watch;
@@ -32,6 +31,7 @@ use tokio::sync::watch;
 use crate::recording::{Extent, Recording, RecordingError, State};
 use pool::{Pool, Urgency};
 use segment::{Segment, SegmentReader, Status};
+use table::{Origin, Table};
 
 /// Why a segment cannot be had.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -167,7 +167,7 @@ pub struct Waiting {
 pub struct Segments {
     pool: Pool,
     cache: moka::sync::Cache<Key, Arc<Segment>>,
-    under_way: Mutex<HashMap<Key, Arc<Segment>>>,
+    under_way: Table<Key>,
     /// Those of them for which there is sound to code.
     busy: AtomicUsize,
     /// How many that may be before nobody else is begun with.
@@ -195,7 +195,7 @@ impl Segments {
                 evicted.fetch_add(u64::from(cause == RemovalCause::Size), Ordering::Relaxed);
             })
             .build();
-        let (under_way, busy) = (Mutex::default(), AtomicUsize::new(0));
+        let (under_way, busy) = (Table::new(), AtomicUsize::new(0));
         Ok(Arc::new(Self { pool: Pool::new(threads)?, cache, under_way, busy, most, counters }))
     }
 
@@ -217,7 +217,7 @@ impl Segments {
 
     /// Segments that are being coded or wait for the recorder.
     pub fn under_way(&self) -> usize {
-        self.under_way.lock().len()
+        self.under_way.len()
     }
 
     /// Those of them that do not wait for the recorder.
@@ -246,9 +246,7 @@ impl Segments {
     /// than there is already. At the live edge nobody does.
     pub fn is_new(&self, track: &Track, number: u64, extent: &Extent) -> bool {
         let key = track.key(number, extent);
-        !track.is_live(number, extent)
-            && !self.under_way.lock().contains_key(&key)
-            && !self.cache.contains_key(&key)
+        !track.is_live(number, extent) && !self.under_way.contains(&key) && !self.cache.contains_key(&key)
     }
 
     /// Whether there is as much to code as there may be before nobody else is begun with.
@@ -273,19 +271,18 @@ impl Segments {
     /// long as it has a reader.
     pub fn open(self: &Arc<Self>, track: &Track, number: u64, extent: &Extent) -> SegmentReader {
         let key = track.key(number, extent);
-        let mut under_way = self.under_way.lock();
-        if let Some(segment) = under_way.get(&key) {
-            self.counters.joined.fetch_add(1, Ordering::Relaxed);
-            return segment.reader();
-        }
-        if let Some(segment) = self.cache.get(&key) {
-            self.counters.hits.fetch_add(1, Ordering::Relaxed);
-            return segment.reader();
-        }
-        let segment = Arc::new(Segment::new());
-        let reader = segment.reader();
-        under_way.insert(key.clone(), Arc::clone(&segment));
-        drop(under_way);
+        let (reader, origin) = self.under_way.open(&key, || self.cache.get(&key));
+        let segment = match origin {
+            Origin::UnderWay => {
+                self.counters.joined.fetch_add(1, Ordering::Relaxed);
+                return reader;
+            }
+            Origin::Sealed => {
+                self.counters.hits.fetch_add(1, Ordering::Relaxed);
+                return reader;
+            }
+            Origin::New(segment) => segment,
+        };
         self.counters.started.fetch_add(1, Ordering::Relaxed);
         let driver = Driver { segments: Arc::clone(self), track: track.clone(), key, segment };
         tokio::spawn(driver.run());
@@ -462,14 +459,10 @@ impl Driver {
         }
     }
 
-    /// Drops the segment if nobody reads it, which is certain only under the table's lock.
+    /// Drops the segment if nobody reads it.
     fn abandon(&self) -> bool {
-        let mut under_way = self.segments.under_way.lock();
-        let unwanted = self.segment.is_unwanted();
-        if unwanted {
-            under_way.remove(&self.key);
-            self.segments.counters.abandoned.fetch_add(1, Ordering::Relaxed);
-        }
+        let unwanted = self.segments.under_way.abandon(&self.key, &self.segment);
+        self.segments.counters.abandoned.fetch_add(u64::from(unwanted), Ordering::Relaxed);
         unwanted
     }
 
@@ -483,7 +476,7 @@ impl Driver {
     }
 
     fn finish(&self, status: Status) {
-        self.segments.under_way.lock().remove(&self.key);
+        self.segments.under_way.remove(&self.key);
         self.segment.end(status);
     }
 }
