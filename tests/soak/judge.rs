@@ -101,7 +101,11 @@ impl Judge<'_> {
         if let Some(range) = &range {
             range.is_for(request, reply)?;
         }
-        let starts = starts(life, wanted, reply, self.growth_timeout);
+        let mut starts = starts(life, wanted, reply, self.growth_timeout);
+        // The place was told from the end of what was cut off, if that was not noticed.
+        for before in self.archive.cut_off(life) {
+            starts.extend(self::starts(&before, wanted, reply, self.growth_timeout));
+        }
         let mut wrong = format!("it starts nowhere in life {}", life.number);
         for start in starts {
             let view = View::new(life, wanted, start, self.growth_timeout);

@@ -315,6 +315,14 @@ impl Archive {
         self.lives.lock().get(name).cloned().unwrap_or_default()
     }
 
+    /// The lives of which a life is the first bytes, the last one first.
+    pub fn cut_off(&self, life: &Life) -> Vec<Arc<Life>> {
+        let mut lives = self.lives(&life.name);
+        lives.retain(|other| other.number <= life.number);
+        let cut = lives.iter().rev().take_while(|life| life.birth == Birth::Cut).count();
+        lives.into_iter().rev().skip(1).take(cut).collect()
+    }
+
     /// Throws away what was over before anybody asked who is not judged yet.
     pub fn forget(&self, asked: Instant) {
         for life in self.lives.lock().values().flatten() {
