@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tailcast_codecs::{Page, Sound};
 use tokio::sync::watch;
 
+use crate::connections::Counted;
 use crate::recording::{Extent, RecordingError, State};
 use crate::rendition::{Finished, Rendition, Shape};
 use crate::segments::segment::{Found, SegmentReader};
@@ -68,6 +69,8 @@ pub struct BodyReader {
     consumed: usize,
     /// Packets gathered for the next pages.
     gathered: Vec<u8>,
+    /// Among the work that its client has begun, until the first segment is read.
+    coding: Option<Counted>,
 }
 
 /// A finished rendition, and how far its recording went when it was. From then on a body is read by that, even
@@ -137,7 +140,13 @@ impl BodyReader {
             held: VecDeque::new(),
             consumed: 0,
             gathered: Vec::new(),
+            coding: None,
         }
+    }
+
+    /// Counts it as work that its client has begun, until the first segment is read.
+    pub(crate) fn count_until_begun(&mut self, coding: Option<Counted>) {
+        self.coding = coding;
     }
 
     /// The next bytes, or `None` at the end.
@@ -392,6 +401,7 @@ impl BodyReader {
         while self.held.front().is_some_and(|(held, _)| *held != number) {
             self.held.pop_front();
             self.consumed += 1;
+            self.coding = None;
         }
         for next in number..=number + self.ahead() {
             let held = self.held.back().is_some_and(|(held, _)| *held >= next);

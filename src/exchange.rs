@@ -43,12 +43,6 @@ impl Heard {
     }
 }
 
-/// That an answer needs an encoder, of which a client has so many and no more: an extension of it, kept to its end.
-#[derive(Debug, Clone)]
-pub(crate) struct Coding(
-    #[allow(dead_code, reason = "it is counted while it is there")] pub(crate) Arc<Counted>,
-);
-
 /// Answers by `next`, within what one client may have.
 pub(crate) async fn exchange(
     State(exchanges): State<Arc<Exchanges>>,
@@ -95,7 +89,6 @@ impl End {
 struct Record {
     exchanges: Arc<Exchanges>,
     counted: Option<Counted>,
-    coding: Option<Coding>,
     begun: Instant,
     client: IpAddr,
     method: Method,
@@ -128,7 +121,6 @@ impl Record {
         Self {
             exchanges: Arc::clone(exchanges),
             counted: None,
-            coding: None,
             begun: Instant::now(),
             client,
             method: request.method().clone(),
@@ -148,7 +140,6 @@ impl Record {
         self.status = Some(response.status().as_u16());
         self.problem = response.extensions().get().cloned();
         self.heard = response.extensions().get().cloned();
-        self.coding = response.extensions().get().cloned();
         let length = response.headers().get(header::CONTENT_LENGTH);
         self.promised = length.and_then(|length| length.to_str().ok()?.parse().ok());
         // Nothing comes behind the head of these.

@@ -98,12 +98,13 @@ impl Clients {
         if peer == client { Ok(None) } else { self.under_way.count(client).map(Some) }
     }
 
-    /// Counts a body of a client that needs something coded that nobody else has asked for.
+    /// Counts a body of a client that begins with what nobody else has had coded, unless it is of a proxy that does not say
+    /// for whom it asks.
     ///
     /// # Errors
     /// When it has as many as it may have.
-    pub(crate) fn coding(&self, client: Client) -> Result<Counted, TooMany> {
-        self.coding.count(client.0)
+    pub(crate) fn coding(&self, client: Client) -> Result<Option<Counted>, TooMany> {
+        if self.is_trusted(client.0) { Ok(None) } else { self.coding.count(client.0).map(Some) }
     }
 
     /// Who asks: the peer, or if that is a trusted proxy the last one in `X-Forwarded-For` that is none. What stands

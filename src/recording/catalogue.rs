@@ -152,6 +152,7 @@ impl Folder {
 
     /// As [`Catalogue::at_hand`].
     fn at_hand(&self, name: &RecordingName) -> Option<Arc<Recording>> {
+        let asked = Instant::now();
         let known = self.shelf.get(name).filter(|known| known.is_near())?;
         let file = file_names(name).find_map(|name| match near::metadata(&self.dir, &name) {
             // Another that stands before it in the order may have come.
@@ -164,7 +165,7 @@ impl Folder {
             Near::Known(metadata) => Some(Stamp::of(&metadata)),
             Near::Far => return None,
         };
-        known.glance(file, beside).then_some(known)
+        known.glance(file, beside, asked).then_some(known)
     }
 
     /// As [`Catalogue::find`], but a recording that nobody has asked for is not kept open.

@@ -156,7 +156,7 @@ pub struct Recording {
     /// Whether the file is where what the system has at hand can be had without waiting.
     is_near: bool,
     growth_timeout: Duration,
-    /// Held while the file is looked at, which may take as long as a disk takes. Only [`next_turn`](Self::next_turn) takes it.
+    /// Held while the file is looked at, which may take as long as a disk takes. Only [`next_turn`](Self::next_turn) and [`glance`](Self::glance) take it.
     looking: Mutex<()>,
     /// Held for moments, by whoever asks.
     pub(super) seen: Mutex<Seen>,
@@ -364,21 +364,20 @@ impl Recording {
         self.try_look(turn, beside, reading::patiently).inspect_err(|error| self.lose(error.clone()))
     }
 
-    /// Takes a look without waiting, if that can be had: at a recording whose name and sidecar have these stamps. False if it
-    /// cannot, or if anything is wrong, which is for a [`look`](Self::look) to say.
-    pub(super) fn glance(&self, file: Stamp, beside: Option<Stamp>) -> bool {
+    /// Takes a look without waiting, if that can be had: at a recording whose name and sidecar have had these stamps since
+    /// it was `asked` for. False if it cannot, or if anything is wrong, which is for a [`look`](Self::look) to say.
+    pub(super) fn glance(&self, file: Stamp, beside: Option<Stamp>, asked: Instant) -> bool {
         if !file.is_of(self.inode) || !self.seen.lock().beside.vouches_for(beside) {
             return false;
         }
-        let asked = Instant::now();
-        if self.is_as_seen(file) {
+        if self.is_as_seen(file, asked) {
             return true;
         }
         let Some(alone) = self.looking.try_lock_for(MOMENT) else { return false };
         let turn = Turn { _alone: alone, begun: Instant::now() };
         // Somebody else may have looked meanwhile. Headers are read with patience.
         let has_been_looked_at = self.seen.lock().looked >= asked;
-        has_been_looked_at
+        has_been_looked_at && !self.is_lost()
             || matches!(self.layout, Layout::Raw(_)) && self.try_look(&turn, None, near::read).is_ok()
     }
 
@@ -401,7 +400,7 @@ impl Recording {
             (seen.still, seen.since, seen.bytes) =
                 (age(metadata.modified()).min(now - seen.looked), now, bytes);
         }
-        if !seen.file.vouches_for(stamp) {
+        if !self.vouches_for(&seen, stamp) {
             seen.data = self.data_bytes(bytes)?;
             self.check(&seen.witnesses, read)?;
             seen.witnesses = self.witnesses(seen.data, &seen.witnesses, read)?;
@@ -425,15 +424,20 @@ impl Recording {
     }
 
     /// Whether it has ended and is as it was when it was last looked at, by its file's stamp.
-    fn is_as_seen(&self, file: Stamp) -> bool {
-        let now = Instant::now();
+    fn is_as_seen(&self, file: Stamp, asked: Instant) -> bool {
         let mut seen = self.seen.lock();
-        let same =
-            seen.file.vouches_for(Some(file)) && matches!(self.extent.borrow().state, State::Ended { .. });
+        let ended = matches!(self.extent.borrow().state, State::Ended { .. });
+        let same = ended && self.vouches_for(&seen, Some(file));
         if same {
-            seen.looked = now;
+            seen.looked = seen.looked.max(asked);
         }
         same
+    }
+
+    /// Whether the file, which has this stamp now, is as it was when it was last looked at. On a network what is told of it may
+    /// be old, and newer bytes come with it.
+    pub(super) fn vouches_for(&self, seen: &Seen, stamp: Option<Stamp>) -> bool {
+        self.is_near && seen.file.vouches_for(stamp)
     }
 
     /// Whether what the system has at hand of its file can be had without waiting.

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use tailcast_codecs::grid::scale;
 
+use super::file::Layout;
 use super::near;
 use super::stamp::Stamp;
 use super::{Recording, RecordingError};
@@ -154,15 +155,15 @@ impl Recording {
         let looked = Instant::now();
         let witnesses = {
             let seen = self.seen.lock();
-            if seen.file.vouches_for(stamp) {
+            if self.vouches_for(&seen, stamp) {
                 return Ok(());
             }
             Arc::clone(&seen.witnesses)
         };
         self.check(&witnesses, read)?;
         let mut seen = self.seen.lock();
-        // Of a new stamp it has to be seen first how long the file is.
-        if seen.file.is_of(stamp) {
+        // Of a new stamp it has to be seen first how long the file is, and of a WAV file what its header says.
+        if seen.file.is_of(stamp) && matches!(self.layout, Layout::Raw(_)) {
             seen.file = seen.file.then(stamp, looked);
         }
         Ok(())

@@ -327,17 +327,15 @@ impl Exchange {
             heard: Heard::default(),
             asked: self.asked,
         };
-        let first = first_of(&answer.body).map(|(from, until)| reading.reader(from, until));
-        let coding = match &first {
-            Some(reader) if reader.is_new_work() => Some(reading.app.coding(self.client)?),
-            _ => None,
-        };
+        let mut first = first_of(&answer.body).map(|(from, until)| reading.reader(from, until));
+        if let Some(reader) = &mut first
+            && reader.is_new_work()
+        {
+            reader.count_until_begun(reading.app.coding(self.client)?);
+        }
         let heard = reading.heard.clone();
         let mut response = Response::new(body(reading, answer.body, first, boundary));
         response.extensions_mut().insert(heard);
-        if let Some(coding) = coding {
-            response.extensions_mut().insert(coding);
-        }
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)

@@ -49,9 +49,9 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::connections::{Client, Clients};
+use crate::connections::{Client, Clients, Counted};
 use crate::error::Problem;
-use crate::exchange::{Coding, Exchanges, exchange};
+use crate::exchange::{Exchanges, exchange};
 use crate::http::MostRanges;
 use crate::metrics::Metrics;
 use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
@@ -84,9 +84,11 @@ impl App {
     }
 
     /// Takes on more work for the encoders.
-    fn coding(&self, client: Client) -> Result<Coding, Problem> {
-        let coding = (!self.segments.is_full()).then(|| self.clients.coding(client).ok()).flatten();
-        coding.map(|counted| Coding(Arc::new(counted))).ok_or_else(Problem::queue)
+    fn coding(&self, client: Client) -> Result<Option<Counted>, Problem> {
+        if self.segments.is_full() {
+            return Err(Problem::queue());
+        }
+        self.clients.coding(client).map_err(|_| Problem::queue())
     }
 
     /// A recording, by a name as it came, just looked at.
@@ -119,8 +121,8 @@ fn no_body() -> Body {
     Body::from_stream(stream::empty::<io::Result<Bytes>>())
 }
 
-/// A body that may break off. Whatever of the answer came before that is sent first: what hyper has gathered, be it the head, it
-/// throws away when a body fails, but not when it had to wait for the body just before.
+/// A body that may break off. What came before that is sent first, as far as the client takes it just then: what hyper has
+/// gathered, be it the head, it throws away when a body fails, but not when it had to wait for the body just before.
 fn may_break_off<E>(bytes: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Body
 where
     E: std::error::Error + Send + Sync + 'static,

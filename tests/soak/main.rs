@@ -213,6 +213,8 @@ fn judge_all(soak: &Soak) -> Vec<String> {
             soak.tally.add("judge: replicas", judge.replicas.started as u64);
             break;
         }
+        // Whoever came while these were judged, which may have taken long, asked before those who come from now on.
+        waiting.append(&mut soak.to_judge());
         let longest_ago = Instant::now().checked_sub(LONGEST);
         let asked = waiting.iter().map(|answer| answer.reply.asked).chain(longest_ago).min();
         if let Some(asked) = asked {
