@@ -48,7 +48,7 @@ bench-peers:
     cargo bench --bench peers
 
 # Arbitrary input for one of fuzz/targets, or each of them (needs a nightly toolchain and cargo-fuzz)
-fuzz TARGET='decision query sidecar wav' SECONDS='60':
+fuzz TARGET='' SECONDS='60':
     fuzz/run.sh {{SECONDS}} {{TARGET}}
 
 # A Debian package, in target/debian (needs cargo-deb)

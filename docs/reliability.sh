@@ -11,7 +11,7 @@ soak() { cargo test --locked --test soak -- --ignored --nocapture; }
 load() { cargo bench --locked --bench load; }
 kills() { cargo test --locked --test kill -- --ignored --nocapture; }
 fuzzing() {
-    for target in decision query sidecar wav; do
+    for target in $(basename -s .rs fuzz/targets/*.rs); do
         fuzz/run.sh 60 $target 2>&1 | sed -n "s/^Done /$target: /p"
     done
 }

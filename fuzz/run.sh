@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=$1
 shift
-[ $# -gt 0 ] || set -- decision query sidecar wav
+[ $# -gt 0 ] || set -- $(basename -s .rs fuzz/targets/*.rs)
 for target; do
     mkdir -p "fuzz/corpus/$target"
     cargo +nightly fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \

@@ -102,7 +102,6 @@ pub struct Server {
     address: SocketAddr,
     admin: Option<(TcpListener, SocketAddr)>,
     limits: Limits,
-    clients: Arc<Clients>,
     app: App,
     stop: watch::Sender<bool>,
     shutdown_timeout: Duration,
@@ -163,17 +162,9 @@ impl Server {
         let (metrics, clients) = (Metrics::new(), Clients::new(&limits));
         metrics.gather(Gathered::new(config, &segments, &clients));
         let most_ranges = MostRanges(limits.ranges);
-        let app = App {
-            catalogue,
-            segments,
-            waveforms,
-            metrics,
-            clients: Arc::clone(&clients),
-            most_ranges,
-            stop: stopping,
-        };
+        let app = App { catalogue, segments, waveforms, metrics, clients, most_ranges, stop: stopping };
         let shutdown_timeout = config.shutdown_timeout;
-        Ok(Self { listener, address, admin, limits, clients, app, stop, shutdown_timeout })
+        Ok(Self { listener, address, admin, limits, app, stop, shutdown_timeout })
     }
 
     /// The address that is listened on, with the port that was given if 0 was asked for.
@@ -205,8 +196,9 @@ impl Server {
     /// Answers requests until `shutdown`. Then no new ones are taken, bodies that follow a recording end in
     /// order, and the others have the shutdown timeout to get to their end.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) {
-        let Self { listener, admin, limits, clients, app, stop, shutdown_timeout, .. } = self;
+        let Self { listener, admin, limits, app, stop, shutdown_timeout, .. } = self;
         let (mut stopping, metrics) = (app.stop.clone(), Arc::clone(&app.metrics));
+        let clients = Arc::clone(&app.clients);
         tokio::spawn(async move {
             shutdown.await;
             tracing::info!("stopping");

@@ -50,7 +50,7 @@ impl Alone {
         self.catalogue.find(&RecordingName::parse("show").unwrap()).unwrap().extent().is_growing()
     }
 
-    /// That what is `got` and what is to come is all that there is of a recording of so many milliseconds.
+    /// That what is `got` and what is to come is all that there is of a recording of this sound.
     async fn gives(&mut self, mut got: Vec<u8>, sound: &[u8]) {
         let finished = Root::new();
         finished.finished("show", &self.case.pcm(), sound);

@@ -203,13 +203,18 @@ async fn without_encoder(server: &Running) -> mpsc::Sender<()> {
     keep
 }
 
+/// A server with one encoder and room for so many segments that wait for it.
+async fn with_a_queue(most: usize) -> (Root, Running) {
+    limited_with(|config| {
+        config.threads = 1;
+        config.limits.queue = count(most);
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_encoders_have_enough_to_do_only_new_work_is_refused() {
-    let (root, server) = limited_with(|config| {
-        config.threads = 1;
-        config.limits.queue = count(2);
-    })
-    .await;
+    let (root, server) = with_a_queue(2).await;
     let at = |second: usize| format!("/audio/show.mp3?pos={second}");
     let cached = server.range(&at(50), "bytes=1000-3000").await;
     eventually("it is sealed or given up", || server.segments.busy() == 0).await;
@@ -241,11 +246,7 @@ async fn when_encoders_have_enough_to_do_only_new_work_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_client_leaves_room_for_others_in_the_queue() {
-    let (_root, server) = limited_with(|config| {
-        config.threads = 1;
-        config.limits.queue = count(4);
-    })
-    .await;
+    let (_root, server) = with_a_queue(4).await;
     let keep = without_encoder(&server).await;
     let open = |client: &'static str, second: usize| {
         let path = format!("/audio/show.mp3?pos={second}");

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::config::Limits;
 
 /// How much each address has under way: its connections, each of which can ask for one thing at a time; of those whom a
-/// trusted proxy names, their requests; and what of all that needs an encoder.
+/// trusted proxy names, their requests; and what of all that begins with work for the encoders.
 #[derive(Debug)]
 pub(crate) struct Clients {
     under_way: Arc<Counts>,
@@ -86,7 +86,7 @@ impl Clients {
     ///
     /// # Errors
     /// When it has as many as it may have.
-    pub(crate) fn connected(self: &Arc<Self>, peer: IpAddr) -> Result<Option<Counted>, TooMany> {
+    pub(crate) fn connected(&self, peer: IpAddr) -> Result<Option<Counted>, TooMany> {
         if self.is_trusted(peer) { Ok(None) } else { self.under_way.count(peer).map(Some) }
     }
 
@@ -94,7 +94,7 @@ impl Clients {
     ///
     /// # Errors
     /// When that client has as many as it may have.
-    pub(crate) fn asked(self: &Arc<Self>, peer: IpAddr, client: IpAddr) -> Result<Option<Counted>, TooMany> {
+    pub(crate) fn asked(&self, peer: IpAddr, client: IpAddr) -> Result<Option<Counted>, TooMany> {
         if peer == client { Ok(None) } else { self.under_way.count(client).map(Some) }
     }
 

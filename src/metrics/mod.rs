@@ -155,7 +155,7 @@ impl Metrics {
         }
     }
 
-    /// All of it as text. Blocks: it asks the system about the process.
+    /// All of it as text, with what the system knows of the process.
     ///
     /// # Errors
     /// When a metric cannot be written as text.

@@ -154,18 +154,25 @@ impl Folder {
     fn at_hand(&self, name: &RecordingName) -> Option<Arc<Recording>> {
         let asked = Instant::now();
         let known = self.shelf.get(name).filter(|known| known.is_near())?;
-        let file = file_names(name).find_map(|name| match near::metadata(&self.dir, &name) {
-            // Another that stands before it in the order may have come.
-            Near::Absent => None,
-            Near::Known(metadata) => metadata.is_file().then(|| Some(Stamp::of(&metadata))),
-            Near::Far => Some(None),
-        })??;
+        let file = self.locate_at_hand(name)?;
         let beside = match near::metadata(&self.dir, &sidecar_name(name)) {
             Near::Absent => None,
             Near::Known(metadata) => Some(Stamp::of(&metadata)),
             Near::Far => return None,
         };
         known.glance(file, beside, asked).then_some(known)
+    }
+
+    /// The stamp of the file that [`locate`](Self::locate) would find, if that can be told without waiting.
+    fn locate_at_hand(&self, name: &RecordingName) -> Option<Stamp> {
+        for file_name in file_names(name) {
+            match near::metadata(&self.dir, &file_name) {
+                Near::Known(metadata) if metadata.is_file() => return Some(Stamp::of(&metadata)),
+                Near::Known(_) | Near::Absent => {}
+                Near::Far => return None,
+            }
+        }
+        None
     }
 
     /// As [`Catalogue::find`], but a recording that nobody has asked for is not kept open.

@@ -152,11 +152,12 @@ pub struct Recording {
     id: u64,
     pub(super) file: File,
     inode: (u64, u64),
-    pub(super) layout: Layout,
+    layout: Layout,
     /// Whether the file is where what the system has at hand can be had without waiting.
     is_near: bool,
     growth_timeout: Duration,
-    /// Held while the file is looked at, which may take as long as a disk takes. Only [`next_turn`](Self::next_turn) and [`glance`](Self::glance) take it.
+    /// Held while the file is looked at, which may take as long as a disk takes. Only [`next_turn`](Self::next_turn) and
+    /// [`glance`](Self::glance) take it.
     looking: Mutex<()>,
     /// Held for moments, by whoever asks.
     pub(super) seen: Mutex<Seen>,

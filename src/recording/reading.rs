@@ -89,7 +89,7 @@ impl Recording {
 
     /// Fills `buffer` from byte `at` of the sound on.
     fn read_at(&self, buffer: &mut [u8], at: u64, read: Read) -> Result<(), RecordingError> {
-        read(&self.file, buffer, self.layout.data_offset() + at).map_err(|error| match error.kind() {
+        read(&self.file, buffer, self.layout().data_offset() + at).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => RecordingError::Truncated(self.name().to_string()),
             _ => self.io(error),
         })
@@ -163,7 +163,7 @@ impl Recording {
         self.check(&witnesses, read)?;
         let mut seen = self.seen.lock();
         // Of a new stamp it has to be seen first how long the file is, and of a WAV file what its header says.
-        if seen.file.is_of(stamp) && matches!(self.layout, Layout::Raw(_)) {
+        if seen.file.is_of(stamp) && matches!(self.layout(), Layout::Raw(_)) {
             seen.file = seen.file.then(stamp, looked);
         }
         Ok(())
