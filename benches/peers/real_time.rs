@@ -30,6 +30,9 @@ const LISTENERS: u64 = 20;
 const APART: u64 = 10;
 /// Seconds that are there before the listeners come.
 const BEFORE: u64 = LISTENERS * APART + 10;
+/// They are looked at for so many times as long as others are: what was there before they came is coded in the first
+/// seconds, which is not to be taken for what they go on to take.
+const WINDOWS: u32 = 2;
 /// What is not counted.
 const SETTLING: Duration = Duration::from_secs(10);
 /// So many are run for as many listeners: more would want more than small machines have.
@@ -46,10 +49,11 @@ pub fn run(settings: &Settings) -> Section {
     let mut section = Section::new("Listeners at the pace of sound", Table::new(&head));
     section.say(&format!(
         "{} listeners of MP3, {LISTENERS} in each of {RECORDINGS} growing recordings, {APART} s apart in it. What ten seconds \
-         after they came is taken of the processors, against an `ffmpeg -re` for each: {FFMPEGS} of them are measured and \
+         after they came is taken of the processors, for {} s, against an `ffmpeg -re` for each: {FFMPEGS} of them are measured and \
          taken times {}. Got is how much of the sound's pace they get in that time; a server with less \
          than 100 % is still coding what was there before they came.",
         RECORDINGS * LISTENERS,
+        window(settings).as_secs(),
         RECORDINGS * LISTENERS / FFMPEGS,
     ));
     let root = TempDir::new().unwrap();
@@ -97,20 +101,26 @@ fn ours(settings: &Settings) -> Ours {
     let listeners = Listeners::start(server.address, Arc::clone(&heard));
     thread::sleep(SETTLING);
     let (begun, bytes) = (usage::cpu(server.child.id()), *heard.lock());
-    thread::sleep(settings.window);
+    let window = window(settings);
+    thread::sleep(window);
     let cpu = usage::cpu(server.child.id()) - begun;
     let bytes = *heard.lock() - bytes;
     drop(listeners);
-    let window = settings.window.as_secs_f64();
+    let window = window.as_secs_f64();
     let sound = bytes as f64 / BYTES_A_SECOND as f64;
     Ours { cores: cpu / window, got: sound / (RECORDINGS * LISTENERS) as f64 / window }
 }
 
+/// How long the listeners are looked at.
+fn window(settings: &Settings) -> Duration {
+    settings.window * WINDOWS
+}
+
 /// Cores that an ffmpeg for each listener takes.
 fn theirs(settings: &Settings, root: &Path) -> f64 {
-    let path = root.join("theirs.pcm");
+    let (path, window) = (root.join("theirs.pcm"), window(settings));
     if !path.exists() {
-        let seconds = settings.window.as_secs() + SETTLING.as_secs() + FFMPEGS + 30;
+        let seconds = window.as_secs() + SETTLING.as_secs() + FFMPEGS + 30;
         File::create(&path).unwrap().write_all(&sound::frames(0, seconds * u64::from(sound::RATE))).unwrap();
     }
     let start = |second: u64| {
@@ -123,8 +133,8 @@ fn theirs(settings: &Settings, root: &Path) -> f64 {
     thread::sleep(SETTLING);
     let cpu = || all.iter().map(Ffmpeg::cpu).sum::<f64>();
     let before = cpu();
-    thread::sleep(settings.window);
-    let each = (cpu() - before) / settings.window.as_secs_f64() / FFMPEGS as f64;
+    thread::sleep(window);
+    let each = (cpu() - before) / window.as_secs_f64() / FFMPEGS as f64;
     each * (RECORDINGS * LISTENERS) as f64
 }
 
