@@ -33,6 +33,12 @@ write() {
 
 [ $# -gt 0 ] || set -- soak load kills fuzzing
 for part; do
+    case $part in
+    soak | load | kills | fuzzing) ;;
+    *) echo "there is no part \`$part\` (there are: soak, load, kills, fuzzing)" >&2 && exit 2 ;;
+    esac
+done
+for part; do
     said=$(mktemp)
     "$part" >"$said"
     write "$part" "$said"
