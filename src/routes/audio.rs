@@ -32,6 +32,7 @@ use crate::recording::{
 };
 use crate::rendition::{Decided, Finished, Rendition, Shape};
 use crate::segments::SegmentError;
+use crate::stopped;
 
 /// Answers a request for sound.
 pub async fn audio(
@@ -282,7 +283,7 @@ impl Exchange {
         let mut stop = self.app.stop.clone();
         tokio::select! {
             _ = extent.changed() => Ok(()),
-            _ = stop.wait_for(|stop| *stop) => Err(Problem::stopping()),
+            () = stopped(&mut stop) => Err(Problem::stopping()),
         }
     }
 

@@ -18,6 +18,7 @@ use super::summary::{Summary, Unusable, of_entries};
 use super::{App, fresh};
 use crate::error::Problem;
 use crate::recording::{Changes, Extent, Recording, State as RecordingState};
+use crate::stopped;
 
 /// The shortest time between two events of one recording.
 const TICK: Duration = Duration::from_millis(200);
@@ -58,7 +59,7 @@ async fn next_of_list(
 ) -> Option<Event> {
     let received = tokio::select! {
         received = changes.recv() => received,
-        _ = stop.wait_for(|stop| *stop) => return None,
+        () = stopped(stop) => return None,
     };
     match received {
         Ok(changes) if changes.changed.len() + changes.gone.len() <= MOST_CHANGES => {
@@ -116,7 +117,7 @@ impl Watching {
         };
         tokio::select! {
             () = news => Some(()),
-            _ = self.stop.wait_for(|stop| *stop) => None,
+            () = stopped(&mut self.stop) => None,
         }
     }
 }
