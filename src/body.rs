@@ -417,11 +417,21 @@ impl BodyReader {
     }
 
     /// How many segments to read ahead: none until the first packets are out, so that a listener who has just
-    /// sought does not share the processor with what is wanted later; nor any while many wait for theirs.
+    /// sought does not share the processor with what is wanted later, unless that is wanted at once; nor any while many
+    /// wait for theirs.
     fn ahead(&self) -> u64 {
         let begun = self.position > self.started_at.max(self.rendition.cut().grid().header_len);
-        let alone = begun && !self.segments.is_crowded();
+        let alone = (begun || self.is_near_seam()) && !self.segments.is_crowded();
         if alone { (self.consumed + 1).min(self.segments.threads() + 1) as u64 } else { 0 }
+    }
+
+    /// Whether the next segment begins within half a second, which is less than any player begins with.
+    fn is_near_seam(&self) -> bool {
+        let cut = self.rendition.cut();
+        let grid = cut.grid();
+        let packet = cut.first_packet() + cut.packet_at_byte(self.position);
+        let left = grid.segment_packets - packet % grid.segment_packets;
+        2 * left * grid.packet_frames <= u64::from(grid.rates.coded)
     }
 
     /// Whether a segment further on is worth coding now: the body goes that far, and its sound is there.

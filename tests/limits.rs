@@ -4,10 +4,9 @@ mod support;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::sync::mpsc;
 use std::time::Duration;
 
-use support::{Open, Reply, Root, Running, eventually, is_problem, sound};
+use support::{Open, Reply, Root, Running, eventually, is_problem, sound, without_encoder};
 use tailcast::config::{Config, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -187,23 +186,8 @@ async fn more_ranges_than_are_served_are_answered_with_the_whole() {
     assert_eq!(status("bytes=0-1,5-6,9-9").await, 200);
 }
 
-/// Keeps the server's only encoder until what it gives is dropped.
-async fn without_encoder(server: &Running) -> mpsc::Sender<()> {
-    let (keep, kept) = mpsc::channel::<()>();
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
-    let segments = std::sync::Arc::clone(&server.segments);
-    tokio::spawn(async move {
-        let work = move || {
-            let _ = begun.send(());
-            let _ = kept.recv();
-        };
-        segments.idle(work).await
-    });
-    has_begun.await.unwrap();
-    keep
-}
-
-/// A server with one encoder and room for so many segments that wait for it.
+/// A server with one encoder and room for so many segments that wait for it. (The seconds that are asked of it are not
+/// just before seams, of which there is one every 2.56 s: there one segment more is begun.)
 async fn with_a_queue(most: usize) -> (Root, Running) {
     limited_with(|config| {
         config.threads = 1;
@@ -216,19 +200,19 @@ async fn with_a_queue(most: usize) -> (Root, Running) {
 async fn when_encoders_have_enough_to_do_only_new_work_is_refused() {
     let (root, server) = with_a_queue(2).await;
     let at = |second: usize| format!("/audio/show.mp3?pos={second}");
-    let cached = server.range(&at(50), "bytes=1000-3000").await;
+    let cached = server.range(&at(52), "bytes=1000-3000").await;
     eventually("it is sealed or given up", || server.segments.busy() == 0).await;
     let keep = without_encoder(&server).await;
-    let mut waiting = vec![server.open("GET", &at(10), &[]).await, server.open("GET", &at(20), &[]).await];
+    let mut waiting = vec![server.open("GET", &at(11), &[]).await, server.open("GET", &at(21), &[]).await];
     eventually("two segments wait", || server.segments.busy() == 2).await;
 
-    is_to_come_again(&server.get(&at(30)).await, 503, "too many");
+    is_to_come_again(&server.get(&at(31)).await, 503, "too many");
     assert_eq!(metric(&server, &refused("queue")).await, 1.0);
     // Another listener of what is being coded makes no more work; nor does what needs no encoder, nor a look.
-    waiting.push(server.open("GET", &at(10), &[]).await);
+    waiting.push(server.open("GET", &at(11), &[]).await);
     assert_eq!(waiting[2].status, 200);
-    assert_eq!(server.get("/audio/show.wav?pos=30").await.status, 200);
-    assert_eq!(server.head(&at(30)).await.status, 200);
+    assert_eq!(server.get("/audio/show.wav?pos=31").await.status, 200);
+    assert_eq!(server.head(&at(31)).await.status, 200);
     // Those at the live edge always get in.
     let mut live = server.open("GET", "/audio/live.mp3?pos=live", &[]).await;
     assert_eq!(live.status, 200);
@@ -239,8 +223,8 @@ async fn when_encoders_have_enough_to_do_only_new_work_is_refused() {
     }
     root.append("live.pcm", &sound::noise(RATE * 6, 2, 4));
     live.take(10_000).await;
-    assert_eq!(server.get(&at(30)).await.status, 200);
-    assert_eq!(server.range(&at(50), "bytes=1000-3000").await.body, cached.body);
+    assert_eq!(server.get(&at(31)).await.status, 200);
+    assert_eq!(server.range(&at(52), "bytes=1000-3000").await.body, cached.body);
     becomes(&server, "tailcast_segments_waiting", 0.0).await;
 }
 
@@ -255,20 +239,20 @@ async fn one_client_leaves_room_for_others_in_the_queue() {
     };
     let (greedy, other) = ("192.0.2.1", "192.0.2.2");
     let mut waiting = Vec::new();
-    for second in [10, 20, 30] {
+    for second in [11, 21, 31] {
         waiting.push(open(greedy, second).await);
     }
     eventually("three segments wait", || server.segments.busy() == 3).await;
-    is_to_come_again(&open(greedy, 40).await.rest().await, 503, "too many");
-    waiting.push(open(other, 40).await);
+    is_to_come_again(&open(greedy, 41).await.rest().await, 503, "too many");
+    waiting.push(open(other, 41).await);
     // What another has had coded makes no more work.
-    waiting.push(open(greedy, 40).await);
+    waiting.push(open(greedy, 41).await);
     assert!(waiting.iter().all(|open| open.status == 200));
     drop(keep);
     for open in waiting {
         open.rest().await;
     }
-    assert_eq!(open(greedy, 50).await.rest().await.status, 200, "it was given back");
+    assert_eq!(open(greedy, 52).await.rest().await.status, 200, "it was given back");
 }
 
 #[tokio::test(flavor = "multi_thread")]

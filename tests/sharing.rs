@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use support::process::Process;
-use support::{Open, Root, Running, codec, eventually, sound};
+use support::{Open, Root, Running, codec, eventually, sound, without_encoder};
 use tailcast_codecs::Cut;
 use tokio::time::{sleep, timeout};
 
@@ -164,6 +164,28 @@ async fn nothing_is_coded_behind_the_last_segment_that_is_asked_for() {
 }
 
 /// A recording of so many seconds that takes no room: a file with a hole.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_begins_just_before_a_seam_has_the_segment_behind_it_begun_at_once() {
+    let root = Root::new();
+    root.finished("show", PCM, &noise(20_000));
+    let server = Running::with(&root, |config| config.threads = 1).await;
+    let keep = without_encoder(&server).await;
+    // Seams are 2.56 s apart.
+    let mut open = vec![server.open("GET", "/audio/show.mp3?pos=1", &[]).await];
+    eventually("it waits for its own segment", || server.segments.busy() == 1).await;
+    open.push(server.open("GET", "/audio/show.mp3?pos=5", &[]).await);
+    eventually("it waits for its own and reads one ahead", || server.segments.busy() == 3).await;
+    // Who wants no more than what comes before the seam has no use for it.
+    let some = [("range", "bytes=0-1000")];
+    open.push(server.open("GET", "/audio/show.mp3?pos=15.2", &some).await);
+    eventually("it waits for its own", || server.segments.busy() == 4).await;
+    assert_eq!(started(&server), 4);
+    drop(keep);
+    for open in open {
+        open.rest().await;
+    }
+}
+
 fn sparse(root: &Root, name: &str, seconds: u64) {
     root.finished(name, PCM, &[]);
     let file = OpenOptions::new().write(true).open(root.file(&format!("{name}.pcm"))).unwrap();

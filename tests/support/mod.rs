@@ -9,7 +9,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -246,6 +246,22 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("it never came about that {what}");
+}
+
+/// Keeps the server's only encoder until what it gives is dropped.
+pub async fn without_encoder(server: &Running) -> mpsc::Sender<()> {
+    let (keep, kept) = mpsc::channel::<()>();
+    let (begun, has_begun) = oneshot::channel();
+    let segments = Arc::clone(&server.segments);
+    tokio::spawn(async move {
+        let work = move || {
+            let _ = begun.send(());
+            let _ = kept.recv();
+        };
+        segments.idle(work).await
+    });
+    has_begun.await.unwrap();
+    keep
 }
 
 impl Open {
