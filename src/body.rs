@@ -13,10 +13,10 @@ use bytes::Bytes;
 use tailcast_codecs::{Page, Sound};
 use tokio::sync::watch;
 
-use crate::connections::Counted;
 use crate::recording::{Extent, RecordingError, State};
 use crate::rendition::{Finished, Rendition, Shape};
 use crate::segments::segment::{Found, SegmentReader};
+use crate::segments::share::{Place, Share};
 use crate::segments::{SegmentError, Segments};
 use crate::stopped;
 
@@ -69,8 +69,10 @@ pub struct BodyReader {
     consumed: usize,
     /// Packets gathered for the next pages.
     gathered: Vec<u8>,
-    /// Among the work that its client has begun, until the first segment is read.
-    coding: Option<Counted>,
+    /// What its client may have of the encoders.
+    share: Option<Share>,
+    /// Taken of that for the next segment that is new.
+    place: Option<Place>,
 }
 
 /// A finished rendition, and how far its recording went when it was. From then on a body is read by that, even
@@ -108,6 +110,9 @@ impl Standing {
     }
 }
 
+/// That a client has all it may have of the encoders.
+struct Full;
+
 /// What a step of reading came to.
 enum Step {
     Bytes(Bytes),
@@ -140,13 +145,21 @@ impl BodyReader {
             held: VecDeque::new(),
             consumed: 0,
             gathered: Vec::new(),
-            coding: None,
+            share: None,
+            place: None,
         }
     }
 
-    /// Counts it as work that its client has begun, until the first segment is read.
-    pub(crate) fn count_until_begun(&mut self, coding: Option<Counted>) {
-        self.coding = coding;
+    /// Has no more coded at a time that nobody else listens to than its client's share allows, with all that the same
+    /// client has coded; it waits where it would.
+    pub(crate) fn within(mut self, share: Option<Share>) -> Self {
+        self.share = share;
+        self
+    }
+
+    /// Has a place of its client's share already for what it begins with.
+    pub(crate) fn begin_in(&mut self, place: Option<Place>) {
+        self.place = place;
     }
 
     /// The next bytes, or `None` at the end.
@@ -368,6 +381,13 @@ impl BodyReader {
     /// Bytes of the canonical packets from `offset` on; `None` if the server stops.
     async fn canonical(&mut self, offset: u64) -> Result<Option<Found>, BodyError> {
         // Nothing but these is kept while it waits: there may be thousands of it.
+        if let Some(share) = self.has_to_wait(offset) {
+            let following = self.follows();
+            tokio::select! {
+                place = share.take() => self.place = Some(place),
+                () = stopped(&mut self.stop), if following => return Ok(None),
+            }
+        }
         let Some(within) = self.open_at(offset)? else { return Ok(Some(Found::Ended)) };
         let following = self.follows();
         let Some((_, reader)) = self.held.front_mut() else { return Err(SegmentError::Gone.into()) };
@@ -379,6 +399,29 @@ impl BodyReader {
             self.held.clear();
         }
         Ok(Some(found))
+    }
+
+    /// The share of which there is nothing left for the segment that `offset` lies in, if it has to be coded for this body
+    /// alone.
+    fn has_to_wait(&mut self, offset: u64) -> Option<Share> {
+        let number = offset / self.rendition.cut().grid().segment_len();
+        let is_held = self.held.iter().any(|(held, _)| *held == number);
+        let share = self.share.as_ref().filter(|_| !is_held && self.place.is_none())?;
+        if !self.segments.is_new(self.rendition.track(), number, &self.extent()) {
+            return None;
+        }
+        self.place = share.try_take();
+        self.place.is_none().then(|| share.clone())
+    }
+
+    /// A place for a segment further on, if it takes one; an error if there is none.
+    fn place_ahead(&self, number: u64, extent: &Extent) -> Result<Option<Place>, Full> {
+        match &self.share {
+            Some(share) if self.segments.is_new(self.rendition.track(), number, extent) => {
+                share.try_take().map(Some).ok_or(Full)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Holds the segment that `offset` lies in, and says where in it that is; `None` if the recording has ended, so that its
@@ -401,17 +444,22 @@ impl BodyReader {
         while self.held.front().is_some_and(|(held, _)| *held != number) {
             self.held.pop_front();
             self.consumed += 1;
-            self.coding = None;
         }
         for next in number..=number + self.ahead() {
             let held = self.held.back().is_some_and(|(held, _)| *held >= next);
             if held {
                 continue;
             }
-            if next > number && !self.is_wanted(next, extent) {
+            let place = if next == number {
+                self.place.take()
+            } else if self.is_wanted(next, extent)
+                && let Ok(place) = self.place_ahead(next, extent)
+            {
+                place
+            } else {
                 break;
-            }
-            let reader = self.segments.open(self.rendition.track(), next, extent);
+            };
+            let reader = self.segments.open(self.rendition.track(), next, extent, place);
             self.held.push_back((next, reader));
         }
     }

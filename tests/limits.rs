@@ -256,6 +256,42 @@ async fn one_client_leaves_room_for_others_in_the_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_client_who_goes_on_from_what_is_coded_leaves_room_for_others_too() {
+    let (_root, server) = with_a_queue(4).await;
+    // Just behind a seam, and so far that two segments are coded whole.
+    let at = |segment: u32| format!("/audio/show.mp3?pos={:.1}", f64::from(segment) * 2.56 + 0.1);
+    let mut whole = Vec::new();
+    for segment in [4, 8, 12, 16, 20] {
+        whole.push(server.range(&at(segment), "bytes=0-82000").await.body);
+        eventually("nothing is under way", || server.segments.under_way() == 0).await;
+    }
+    let keep = without_encoder(&server).await;
+    let open = |client: &'static str, segment: u32| {
+        let server = &server;
+        let path = at(segment);
+        async move { server.open("GET", &path, &[("x-forwarded-for", client)]).await }
+    };
+    let mut greedy = Vec::new();
+    for segment in [4, 8, 12, 16, 20] {
+        greedy.push((open("192.0.2.1", segment).await, Vec::new()));
+    }
+    for (open, taken) in &mut greedy {
+        *taken = open.take(60_000).await;
+    }
+    eventually("three segments wait", || server.segments.busy() == 3).await;
+    let other = open("192.0.2.2", 1).await;
+    assert_eq!(other.status, 200);
+    eventually("that of the other waits with them", || server.segments.busy() == 4).await;
+    drop(keep);
+    for ((open, mut taken), begin) in greedy.into_iter().zip(whole) {
+        taken.extend(open.rest().await.body);
+        assert!(taken.starts_with(&begin), "those who waited get all of it");
+        assert!(taken.len() > begin.len());
+    }
+    other.rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn listeners_are_counted_by_where_they_are() {
     let (root, server) = limited(|_| ()).await;
     let state = |state: &str| format!("tailcast_listeners{{format=\"mp3\",state=\"{state}\"}}");

@@ -224,7 +224,7 @@ impl World {
 
     fn open(&self, take: &Take, number: u64, extent: &Extent) -> SegmentReader {
         self.opened.fetch_add(1, Ordering::Relaxed);
-        self.segments.open(&take.track, number, extent)
+        self.segments.open(&take.track, number, extent, None)
     }
 
     /// Has the server look at the file.

@@ -10,13 +10,14 @@ use ipnet::IpNet;
 use parking_lot::Mutex;
 
 use crate::config::Limits;
+use crate::segments::share::{Share, Shares};
 
 /// How much each address has under way: its connections, each of which can ask for one thing at a time; of those whom a
-/// trusted proxy names, their requests; and what of all that begins with work for the encoders.
+/// trusted proxy names, their requests; and what all that has the encoders do.
 #[derive(Debug)]
 pub(crate) struct Clients {
     under_way: Arc<Counts>,
-    coding: Arc<Counts>,
+    shares: Arc<Shares>,
     trusted: Vec<IpNet>,
 }
 
@@ -64,8 +65,7 @@ impl Clients {
         let under_way = Counts::new(limits.requests_per_address);
         // A quarter of the queue is left for others, whoever asks for however much.
         let share = limits.queue.get() - limits.queue.get() / 4;
-        let coding = Counts::new(NonZeroUsize::new(share).unwrap_or(NonZeroUsize::MIN));
-        Arc::new(Self { under_way, coding, trusted: limits.trusted_proxies.clone() })
+        Arc::new(Self { under_way, shares: Shares::new(share), trusted: limits.trusted_proxies.clone() })
     }
 
     /// How much one may have.
@@ -98,13 +98,9 @@ impl Clients {
         if peer == client { Ok(None) } else { self.under_way.count(client).map(Some) }
     }
 
-    /// Counts a body of a client that begins with what nobody else has had coded, unless it is of a proxy that does not say
-    /// for whom it asks.
-    ///
-    /// # Errors
-    /// When it has as many as it may have.
-    pub(crate) fn coding(&self, client: Client) -> Result<Option<Counted>, TooMany> {
-        if self.is_trusted(client.0) { Ok(None) } else { self.coding.count(client.0).map(Some) }
+    /// What a client may have of the encoders; `None` for a proxy that does not say for whom it asks, which may have all.
+    pub(crate) fn share(&self, client: Client) -> Option<Share> {
+        (!self.is_trusted(client.0)).then(|| self.shares.of(whole(client.0)))
     }
 
     /// Who asks: the peer, or if that is a trusted proxy the last one in `X-Forwarded-For` that is none. What stands
@@ -165,8 +161,8 @@ mod tests {
 
     fn clients(most: usize) -> Arc<Clients> {
         let trusted = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
-        let counts = || Counts::new(NonZeroUsize::new(most).unwrap());
-        Arc::new(Clients { under_way: counts(), coding: counts(), trusted })
+        let under_way = Counts::new(NonZeroUsize::new(most).unwrap());
+        Arc::new(Clients { under_way, shares: Shares::new(most), trusted })
     }
 
     fn ip(text: &str) -> IpAddr {

@@ -32,6 +32,7 @@ use crate::recording::{
 };
 use crate::rendition::{Decided, Finished, Rendition, Shape};
 use crate::segments::SegmentError;
+use crate::segments::share::Share;
 use crate::stopped;
 
 /// Answers a request for sound.
@@ -321,6 +322,7 @@ impl Exchange {
         }
         let reading = Reading {
             rendition: self.rendition,
+            share: self.app.clients.share(self.client),
             app: self.app,
             extent,
             end: facts.finished.map(|(finished, _)| End { finished, extent: facts.extent }),
@@ -332,7 +334,7 @@ impl Exchange {
         if let Some(reader) = &mut first
             && reader.is_new_work()
         {
-            reader.count_until_begun(reading.app.coding(self.client)?);
+            reader.begin_in(reading.app.take_on(reading.share.as_ref())?);
         }
         let heard = reading.heard.clone();
         let mut response = Response::new(body(reading, answer.body, first, boundary));
@@ -357,6 +359,8 @@ fn freshness(facts: &Facts, moving: bool) -> Freshness {
 /// What bodies are read from.
 struct Reading {
     rendition: Arc<Rendition>,
+    /// What its client may have of the encoders.
+    share: Option<Share>,
     app: App,
     extent: watch::Receiver<Extent>,
     end: Option<End>,
@@ -377,6 +381,7 @@ impl Reading {
             self.end.clone(),
             (from, until),
         )
+        .within(self.share.clone())
     }
 
     fn stream(&self, reader: BodyReader) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {

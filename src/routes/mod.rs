@@ -49,13 +49,14 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 
-use crate::connections::{Client, Clients, Counted};
+use crate::connections::Clients;
 use crate::error::Problem;
 use crate::exchange::{Exchanges, exchange};
 use crate::http::MostRanges;
 use crate::metrics::Metrics;
 use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
 use crate::segments::Segments;
+use crate::segments::share::{Place, Share};
 use crate::waveform::Waveforms;
 
 /// What every handler has at hand.
@@ -83,12 +84,12 @@ impl App {
         if *self.stop.borrow() { Err(Problem::stopping()) } else { Ok(()) }
     }
 
-    /// Takes on more work for the encoders.
-    fn coding(&self, client: Client) -> Result<Option<Counted>, Problem> {
+    /// Takes on more work for the encoders, of a client's share of them if it has one.
+    fn take_on(&self, share: Option<&Share>) -> Result<Option<Place>, Problem> {
         if self.segments.is_full() {
             return Err(Problem::queue());
         }
-        self.clients.coding(client).map_err(|_| Problem::queue())
+        share.map(|share| share.try_take().ok_or_else(Problem::queue)).transpose()
     }
 
     /// A recording, by a name as it came, just looked at.

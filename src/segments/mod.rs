@@ -15,6 +15,7 @@
 
 pub mod pool;
 pub mod segment;
+pub mod share;
 mod table;
 
 use std::ops::Range;
@@ -31,6 +32,7 @@ use tokio::sync::watch;
 use crate::recording::{Extent, Recording, RecordingError, State};
 use pool::{Pool, Urgency};
 use segment::{Segment, SegmentReader, Status};
+use share::Place;
 use table::{Origin, Table};
 
 /// Why a segment cannot be had.
@@ -268,8 +270,14 @@ impl Segments {
     }
 
     /// A reader of segment `number`, of a recording that goes as far as `extent`. The segment is coded for as
-    /// long as it has a reader.
-    pub fn open(self: &Arc<Self>, track: &Track, number: u64, extent: &Extent) -> SegmentReader {
+    /// long as it has a reader. If it is a new one, it is in its client's `place` for as long as there is work with it.
+    pub fn open(
+        self: &Arc<Self>,
+        track: &Track,
+        number: u64,
+        extent: &Extent,
+        place: Option<Place>,
+    ) -> SegmentReader {
         let key = track.key(number, extent);
         let (reader, origin) = self.under_way.open(&key, || self.cache.get(&key));
         let segment = match origin {
@@ -285,7 +293,7 @@ impl Segments {
         };
         self.counters.started.fetch_add(1, Ordering::Relaxed);
         let driver = Driver { segments: Arc::clone(self), track: track.clone(), key, segment };
-        tokio::spawn(driver.run());
+        tokio::spawn(driver.run(place));
         reader
     }
 }
@@ -301,18 +309,21 @@ struct Driver {
 /// Counts a segment among those that encoders have work with.
 struct Busy<'a> {
     count: Option<&'a AtomicUsize>,
+    /// Among those of its client.
+    place: Option<Place>,
 }
 
 impl<'a> Busy<'a> {
-    fn new(segments: &'a Segments) -> Self {
+    fn new(segments: &'a Segments, place: Option<Place>) -> Self {
         segments.busy.fetch_add(1, Ordering::Relaxed);
-        Self { count: Some(&segments.busy) }
+        Self { count: Some(&segments.busy), place }
     }
 
     fn end(&mut self) {
         if let Some(count) = self.count.take() {
             count.fetch_sub(1, Ordering::Relaxed);
         }
+        self.place = None;
     }
 }
 
@@ -356,11 +367,11 @@ impl Stretch {
 }
 
 impl Driver {
-    async fn run(self) {
+    async fn run(self, place: Option<Place>) {
         let mut extent = self.track.recording.subscribe();
         let mut coder = SegmentCoder::new(Arc::clone(&self.track.codec), self.key.number);
         let mut live = false;
-        let mut busy = Busy::new(&self.segments);
+        let mut busy = Busy::new(&self.segments, place);
         loop {
             let available = self.available(&extent.borrow_and_update());
             let turn;
