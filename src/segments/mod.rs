@@ -366,6 +366,15 @@ impl Stretch {
     }
 }
 
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Nobody is to wait for what nobody drives, be it for a bug.
+        if std::thread::panicking() {
+            self.finish(Status::Failed(SegmentError::Gone));
+        }
+    }
+}
+
 impl Driver {
     async fn run(self, place: Option<Place>) {
         let mut extent = self.track.recording.subscribe();
@@ -510,4 +519,35 @@ fn code(
         segment.append(Bytes::from(packets));
     }
     Ok(if coder.is_whole(available) { Turn::Whole } else { Turn::AtEdge })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use futures_util::FutureExt;
+    use tailcast_codecs::format::{Format, Parameters};
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_segment_whose_driver_panicked() {
+        let file = tempfile::Builder::new().suffix(".pcm").tempfile().unwrap();
+        let pcm = "s16le:48000:2".parse().unwrap();
+        let recording = Arc::new(Recording::open_path(file.path(), Some(pcm)).unwrap());
+        let codec = Format::Mp3.codec(pcm, Parameters::default()).unwrap();
+        let (track, segments) = (Track::new(recording, codec), Segments::new(1, 0, 1).unwrap());
+        let key = track.key(0, &track.recording.extent());
+        let (mut reader, Origin::New(segment)) = segments.under_way.open(&key, || None) else {
+            panic!("it is there already")
+        };
+        let driver = Driver { segments: Arc::clone(&segments), track, key, segment };
+        let driven = move || {
+            let _driver = driver;
+            panic!("a bug");
+        };
+        catch_unwind(AssertUnwindSafe(driven)).unwrap_err();
+        assert!(matches!(reader.read(0).now_or_never(), Some(Err(SegmentError::Gone))));
+        assert_eq!(segments.under_way(), 0);
+    }
 }
