@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -380,14 +381,10 @@ impl BodyReader {
 
     /// Bytes of the canonical packets from `offset` on; `None` if the server stops.
     async fn canonical(&mut self, offset: u64) -> Result<Option<Found>, BodyError> {
-        // Nothing but these is kept while it waits: there may be thousands of it.
-        if let Some(share) = self.has_to_wait(offset) {
-            let following = self.follows();
-            tokio::select! {
-                place = share.take() => self.place = Some(place),
-                () = stopped(&mut self.stop), if following => return Ok(None),
-            }
+        if self.wait_for_place(offset).await?.is_none() {
+            return Ok(None);
         }
+        // Nothing but these is kept while it waits: there may be thousands of it.
         let Some(within) = self.open_at(offset)? else { return Ok(Some(Found::Ended)) };
         let following = self.follows();
         let Some((_, reader)) = self.held.front_mut() else { return Err(SegmentError::Gone.into()) };
@@ -401,24 +398,48 @@ impl BodyReader {
         Ok(Some(found))
     }
 
-    /// The share of which there is nothing left for the segment that `offset` lies in, if it has to be coded for this body
-    /// alone.
-    fn has_to_wait(&mut self, offset: u64) -> Option<Share> {
+    /// Waits until its client may have another segment coded, if the one that `offset` lies in has to be, for this body
+    /// alone; `None` if the server stops.
+    async fn wait_for_place(&mut self, offset: u64) -> Result<Option<()>, BodyError> {
         let number = offset / self.rendition.cut().grid().segment_len();
-        let is_held = self.held.iter().any(|(held, _)| *held == number);
-        let share = self.share.as_ref().filter(|_| !is_held && self.place.is_none())?;
-        if !self.segments.is_new(self.rendition.track(), number, &self.extent()) {
-            return None;
+        self.let_go_before(number);
+        let Some(share) = self.share.clone().filter(|_| self.needs_place(number)) else {
+            return Ok(Some(()));
+        };
+        let following = self.follows();
+        let mut taken = pin!(share.take());
+        loop {
+            tokio::select! {
+                place = &mut taken => {
+                    self.place = Some(place);
+                    return Ok(Some(()));
+                }
+                changed = self.extent.changed() => {
+                    changed.map_err(|_| SegmentError::Gone)?;
+                    if !self.needs_place(number) {
+                        return Ok(Some(()));
+                    }
+                }
+                () = stopped(&mut self.stop), if following => return Ok(None),
+            }
         }
-        self.place = share.try_take();
-        self.place.is_none().then(|| share.clone())
+    }
+
+    /// Whether a segment would be coded for this body alone, and it has no place for it yet. What cannot be had any more
+    /// takes none.
+    fn needs_place(&self, number: u64) -> bool {
+        let extent = self.extent();
+        let is_held = self.held.front().is_some_and(|(held, _)| *held == number);
+        let is_lost = matches!(extent.state, State::Lost(_));
+        let is_at_hand = is_held || self.place.is_some() || is_lost;
+        !is_at_hand && self.segments.is_new(self.rendition.track(), number, &extent)
     }
 
     /// A place for a segment further on, if it takes one; an error if there is none.
     fn place_ahead(&self, number: u64, extent: &Extent) -> Result<Option<Place>, Full> {
         match &self.share {
             Some(share) if self.segments.is_new(self.rendition.track(), number, extent) => {
-                share.try_take().map(Some).ok_or(Full)
+                share.try_take_ahead().map(Some).ok_or(Full)
             }
             _ => Ok(None),
         }
@@ -435,17 +456,22 @@ impl BodyReader {
             State::Ended { .. } if self.end.is_none() => return Ok(None),
             _ => {}
         }
-        self.hold(offset / len, &extent);
+        self.hold(offset, &extent);
         Ok(Some(offset % len))
     }
 
-    /// Holds the segment `number` and a few after it, and lets go of those before.
-    fn hold(&mut self, number: u64, extent: &Extent) {
+    /// Lets go of the segments before `number`.
+    fn let_go_before(&mut self, number: u64) {
         while self.held.front().is_some_and(|(held, _)| *held != number) {
             self.held.pop_front();
             self.consumed += 1;
         }
-        for next in number..=number + self.ahead() {
+    }
+
+    /// Holds the segment that `offset` lies in and a few after it.
+    fn hold(&mut self, offset: u64, extent: &Extent) {
+        let number = offset / self.rendition.cut().grid().segment_len();
+        for next in number..=number + self.ahead(offset) {
             let held = self.held.back().is_some_and(|(held, _)| *held >= next);
             if held {
                 continue;
@@ -464,21 +490,24 @@ impl BodyReader {
         }
     }
 
-    /// How many segments to read ahead: none until the first packets are out, so that a listener who has just
-    /// sought does not share the processor with what is wanted later, unless that is wanted at once; nor any while many
-    /// wait for theirs.
-    fn ahead(&self) -> u64 {
+    /// How many segments to read ahead of `offset`: none until the first packets are out, so that a listener who has just
+    /// sought does not share the processor with what is wanted later, but for one that is wanted at once; nor any while
+    /// many wait for theirs.
+    fn ahead(&self, offset: u64) -> u64 {
         let begun = self.position > self.started_at.max(self.rendition.cut().grid().header_len);
-        let alone = (begun || self.is_near_seam()) && !self.segments.is_crowded();
-        if alone { (self.consumed + 1).min(self.segments.threads() + 1) as u64 } else { 0 }
+        if self.segments.is_crowded() {
+            0
+        } else if begun {
+            (self.consumed + 1).min(self.segments.threads() + 1) as u64
+        } else {
+            u64::from(self.is_near_seam(offset))
+        }
     }
 
     /// Whether the next segment begins within half a second, which is less than any player begins with.
-    fn is_near_seam(&self) -> bool {
-        let cut = self.rendition.cut();
-        let grid = cut.grid();
-        let packet = cut.first_packet() + cut.packet_at_byte(self.position);
-        let left = grid.segment_packets - packet % grid.segment_packets;
+    fn is_near_seam(&self, offset: u64) -> bool {
+        let grid = self.rendition.cut().grid();
+        let left = grid.segment_packets - grid.packet_at(offset) % grid.segment_packets;
         2 * left * grid.packet_frames <= u64::from(grid.rates.coded)
     }
 

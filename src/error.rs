@@ -132,6 +132,13 @@ impl Problem {
         Self::busy(StatusCode::SERVICE_UNAVAILABLE, "queue", "The server is at its limit", detail)
     }
 
+    /// A client has as much coded as one may have, though others may yet come.
+    pub fn share(address: IpAddr, most: usize) -> Self {
+        let detail =
+            format!("`{address}` waits for {most} pieces of sound already, as many as one address may");
+        Self::busy(StatusCode::SERVICE_UNAVAILABLE, "queue", "The server is at its limit", detail)
+    }
+
     fn busy(status: StatusCode, slug: &'static str, title: &'static str, detail: impl ToString) -> Self {
         Self { retry_after: Some(WHEN_BUSY), ..Self::new(status, slug, title, detail) }
     }

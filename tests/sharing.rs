@@ -163,7 +163,6 @@ async fn nothing_is_coded_behind_the_last_segment_that_is_asked_for() {
     }
 }
 
-/// A recording of so many seconds that takes no room: a file with a hole.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_begins_just_before_a_seam_has_the_segment_behind_it_begun_at_once() {
     let root = Root::new();
@@ -171,7 +170,7 @@ async fn who_begins_just_before_a_seam_has_the_segment_behind_it_begun_at_once()
     let server = Running::with(&root, |config| config.threads = 1).await;
     let keep = without_encoder(&server).await;
     // Seams are 2.56 s apart.
-    let mut open = vec![server.open("GET", "/audio/show.mp3?pos=1", &[]).await];
+    let mut open = vec![server.open("GET", "/audio/show.mp3?pos=8", &[]).await];
     eventually("it waits for its own segment", || server.segments.busy() == 1).await;
     open.push(server.open("GET", "/audio/show.mp3?pos=5", &[]).await);
     eventually("it waits for its own and reads one ahead", || server.segments.busy() == 3).await;
@@ -180,12 +179,14 @@ async fn who_begins_just_before_a_seam_has_the_segment_behind_it_begun_at_once()
     open.push(server.open("GET", "/audio/show.mp3?pos=15.2", &some).await);
     eventually("it waits for its own", || server.segments.busy() == 4).await;
     assert_eq!(started(&server), 4);
+    assert_eq!(server.segments.busy(), 4);
     drop(keep);
     for open in open {
         open.rest().await;
     }
 }
 
+/// A recording of so many seconds that takes no room: a file with a hole.
 fn sparse(root: &Root, name: &str, seconds: u64) {
     root.finished(name, PCM, &[]);
     let file = OpenOptions::new().write(true).open(root.file(&format!("{name}.pcm"))).unwrap();

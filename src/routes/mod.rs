@@ -89,7 +89,8 @@ impl App {
         if self.segments.is_full() {
             return Err(Problem::queue());
         }
-        share.map(|share| share.try_take().ok_or_else(Problem::queue)).transpose()
+        let full = |share: &Share| Problem::share(share.client(), share.most());
+        share.map(|share| share.try_take().ok_or_else(|| full(share))).transpose()
     }
 
     /// A recording, by a name as it came, just looked at.

@@ -19,6 +19,7 @@ pub mod share;
 mod table;
 
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -343,6 +344,8 @@ enum Turn {
     AtEdge,
     /// Nobody reads it any more.
     Unwanted,
+    /// Nor did anybody while it waited for a disk, and it is dropped.
+    Abandoned,
 }
 
 /// Sound that was read, in source frames and their interleaved bytes.
@@ -398,6 +401,7 @@ impl Driver {
                 Turn::Whole => return self.seal(),
                 Turn::AtEdge => self.wait(&mut extent, available.frames()).await,
                 Turn::Unwanted => self.abandon(),
+                Turn::Abandoned => true,
             };
             if over {
                 return;
@@ -426,7 +430,9 @@ impl Driver {
         if self.segment.is_unwanted() {
             return Ok((coder, Turn::Unwanted));
         }
-        let stretch = self.read(batch.source).await?;
+        let Some(stretch) = self.read_while_wanted(batch.source).await? else {
+            return Ok((coder, Turn::Abandoned));
+        };
         let (segment, segments) = (Arc::clone(&self.segment), Arc::clone(&self.segments));
         // What was recorded since the last look is handed on as one: listeners at the live edge may be thousands, and what
         // each of them costs is being woken.
@@ -450,10 +456,21 @@ impl Driver {
         (TURN_BYTES / packet_bytes.max(1)).max(STEP_PACKETS)
     }
 
-    async fn read(&self, frames: Range<u64>) -> Result<Stretch, SegmentError> {
+    /// Reads a stretch of sound; `None` if nobody reads the segment any more before that is done, and it was dropped. A disk
+    /// that does not answer is not to keep what nobody waits for among what there is to do.
+    async fn read_while_wanted(&self, frames: Range<u64>) -> Result<Option<Stretch>, SegmentError> {
         let recording = &self.track.recording;
-        let bytes = recording.get(frames.clone()).await?;
-        Ok(Stretch { frames, bytes, frame_bytes: recording.spec().frame_bytes() })
+        let mut bytes = pin!(recording.get(frames.clone()));
+        loop {
+            tokio::select! {
+                biased;
+                bytes = &mut bytes => {
+                    let frame_bytes = recording.spec().frame_bytes();
+                    return Ok(Some(Stretch { frames, bytes: bytes?, frame_bytes }));
+                }
+                () = self.segment.unwanted() => if self.abandon() { return Ok(None) },
+            }
+        }
     }
 
     /// Waits until there is more to code than `coded` source frames; true if the segment came to its end instead.
@@ -496,7 +513,7 @@ impl Driver {
     }
 
     fn finish(&self, status: Status) {
-        self.segments.under_way.remove(&self.key);
+        self.segments.under_way.remove(&self.key, &self.segment);
         self.segment.end(status);
     }
 }

@@ -35,6 +35,11 @@ impl Urgency {
             Self::Idle => 3,
         }
     }
+
+    /// Whether it is for nobody any more.
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Segment(segment) if segment.is_unwanted())
+    }
 }
 
 struct Job {
@@ -59,8 +64,12 @@ struct Queue {
 }
 
 impl Queue {
-    /// The most urgent job, of equals the first; or one of those whose patience is at an end.
+    /// The most urgent job, of equals the first; or one of those whose patience is at an end. Before all of them one that
+    /// nobody wants: it is over when that is seen, and no longer in anybody's way.
     fn next(&mut self) -> Option<Job> {
+        if let Some(over) = self.jobs.iter().position(|job| job.urgency.is_over()) {
+            return self.jobs.remove(over);
+        }
         let mut first: [Option<usize>; RANKS] = [None; RANKS];
         for (place, job) in self.jobs.iter().enumerate() {
             if let Some(first) = first.get_mut(job.urgency.rank()) {
@@ -184,16 +193,18 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_just_recorded_goes_before_what_is_waited_for_and_that_before_the_rest() {
-        let [ahead, awaited] = std::array::from_fn(|_| Arc::new(Segment::new()));
-        let mut reader = awaited.reader();
+        let [ahead, awaited, over] = std::array::from_fn(|_| Arc::new(Segment::new()));
+        let (_reads_ahead, mut reader) = (ahead.reader(), awaited.reader());
         let waits = tokio::spawn(async move { reader.read(0).await });
         while !awaited.is_awaited() {
             tokio::task::yield_now().await;
         }
+        let segment = |segment: &Arc<Segment>| Urgency::Segment(Arc::clone(segment));
         let urgencies =
-            [Urgency::Idle, Urgency::Segment(ahead), Urgency::Segment(awaited), Urgency::Idle, Urgency::Live];
+            [Urgency::Idle, segment(&ahead), segment(&awaited), Urgency::Idle, Urgency::Live, segment(&over)];
         let jobs = urgencies.map(|urgency| Job { urgency, work: Box::new(|| ()) });
         let mut queue = Queue { jobs: jobs.into(), ..Queue::default() };
+        assert!(queue.next().unwrap().urgency.is_over(), "what nobody wants takes no time");
         for expected in [0, 1, 2, 3, 3] {
             assert_eq!(queue.next().unwrap().urgency.rank(), expected);
         }
@@ -217,7 +228,9 @@ mod tests {
     #[tokio::test]
     async fn nobody_starves_however_much_there_is_of_what_is_more_urgent() {
         let job = |urgency| Job { urgency, work: Box::new(|| ()) };
-        let ahead = || job(Urgency::Segment(Arc::new(Segment::new())));
+        let segment = Arc::new(Segment::new());
+        let _reader = segment.reader();
+        let ahead = || job(Urgency::Segment(Arc::clone(&segment)));
         let mut queue = Queue::default();
         let mut served = [0; RANKS];
         for _ in 0..900 {

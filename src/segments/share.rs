@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many segments are coded for each client, or wait to be, that nobody had coded before.
+/// How many segments each client may have begun that are coded or wait to be.
 #[derive(Debug)]
 pub struct Shares {
     /// Of those who have some.
@@ -18,7 +18,7 @@ pub struct Shares {
 impl Shares {
     /// At most `most` for each.
     pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { each: Mutex::default(), most })
+        Arc::new(Self { each: Mutex::default(), most: most.min(Semaphore::MAX_PERMITS) })
     }
 
     /// That of one client.
@@ -51,6 +51,24 @@ impl Share {
         self.shares.places(self.client).try_acquire_owned().ok().map(|permit| Place(Some(permit)))
     }
 
+    /// Room for a segment that is not waited for yet: as long as there is as much again for one that is.
+    pub fn try_take_ahead(&self) -> Option<Place> {
+        let places = self.shares.places(self.client);
+        let is_free = places.available_permits() > self.shares.most / 2;
+        let permit = is_free.then(|| places.try_acquire_owned().ok()).flatten()?;
+        Some(Place(Some(permit)))
+    }
+
+    /// Whose it is.
+    pub fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    /// Room that there is in all.
+    pub fn most(&self) -> usize {
+        self.shares.most
+    }
+
     /// Waits for room for one more segment. Who waited longest gets it first.
     pub async fn take(self) -> Place {
         // It is an error when it is closed, which it never is.
@@ -80,6 +98,7 @@ mod tests {
         let third = third.await.unwrap();
         assert!(one.try_take().is_none());
         drop(third);
+        assert!(one.try_take_ahead().is_none(), "the last is for what is waited for");
         assert!(one.try_take().is_some());
     }
 

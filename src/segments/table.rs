@@ -70,8 +70,11 @@ impl<Key: Eq + Hash + Clone> Table<Key> {
         unwanted
     }
 
-    /// Drops a segment that is whole, or will never be.
-    pub(super) fn remove(&self, key: &Key) {
-        self.segments.lock().remove(key);
+    /// Drops a segment that is whole, or will never be, if it is still there.
+    pub(super) fn remove(&self, key: &Key, segment: &Arc<Segment>) {
+        let mut segments = self.segments.lock();
+        if segments.get(key).is_some_and(|there| Arc::ptr_eq(there, segment)) {
+            segments.remove(key);
+        }
     }
 }

@@ -255,7 +255,7 @@ async fn drive(world: Arc<World>, segment: Arc<Segment>) {
             segment.seal();
             let other = world.sealed.lock().replace(Arc::clone(&segment));
             assert!(other.is_none(), "coded twice");
-            world.under_way.remove(&KEY);
+            world.under_way.remove(&KEY, &segment);
             return segment.end(Status::Whole);
         }
         let over = real_tokio::select! {
