@@ -15,12 +15,18 @@ pub struct Listener<'a> {
     soak: &'a Soak,
     dice: Dice,
     client: Client,
+    /// From where it comes.
+    address: String,
 }
+
+/// Addresses that listeners come from, so that those of one have to wait for each other's segments now and then.
+const ADDRESSES: usize = 3;
 
 impl<'a> Listener<'a> {
     pub fn new(soak: &'a Soak, number: usize) -> Self {
         let dice = Dice::new(soak.plan.seed, number as u64 + 1000);
-        Self { soak, dice, client: Client::new(soak.address) }
+        let address = format!("192.0.2.{}", number % ADDRESSES);
+        Self { soak, dice, client: Client::new(soak.address), address }
     }
 
     /// Listens until the soak is over.
@@ -244,8 +250,9 @@ impl<'a> Listener<'a> {
         name: &str,
         wanted: &Wanted,
         method: &'static str,
-        headers: Vec<(String, String)>,
+        mut headers: Vec<(String, String)>,
     ) -> Request {
+        headers.push(("x-forwarded-for".to_owned(), self.address.clone()));
         let what = What::Sound { name: name.to_owned(), wanted: wanted.clone() };
         Request { kind, method, target: wanted.target(name), headers, what }
     }

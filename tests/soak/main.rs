@@ -48,6 +48,8 @@ use stage::{ALL_GONE, ALL_LEAVE, LAST_ORDERS, Plan, RECORDERS_GO, Soak};
 const GROWTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Coded sound that the server keeps, in KiB.
 const CACHE: u64 = 8 * 1024;
+/// Segments under way before nobody else is begun with, so few that it comes to that.
+const QUEUE: usize = 16;
 /// Longer than anybody listens.
 const LONGEST: Duration = Duration::from_secs(120);
 
@@ -95,7 +97,7 @@ fn serve(root: &Path) -> Process {
     let mut command = Command::new(program());
     command.args(["serve", "--listen", "127.0.0.1:0", "--log", "info,tailcast::access=warn"]);
     command.args(["--growth-timeout", &GROWTH_TIMEOUT.as_secs().to_string()]);
-    command.args(["--cache", &format!("{CACHE}KiB"), "--root"]).arg(root);
+    command.args(["--cache", &format!("{CACHE}KiB"), "--queue", &QUEUE.to_string(), "--root"]).arg(root);
     Process::start(command, "http://")
 }
 
