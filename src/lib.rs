@@ -160,7 +160,7 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let waveforms = Waveforms::new(Arc::clone(&segments));
         let (metrics, clients) = (Metrics::new(), Clients::new(&limits));
-        metrics.gather(Gathered::new(config, &segments, &clients));
+        metrics.gather(Gathered::new(config, &segments, &waveforms, &clients));
         let most_ranges = MostRanges(limits.ranges);
         let app = App { catalogue, segments, waveforms, metrics, clients, most_ranges, stop: stopping };
         let shutdown_timeout = config.shutdown_timeout;

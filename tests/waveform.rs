@@ -5,7 +5,7 @@ mod support;
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use support::{Reply, Root, Running, eventually, sound};
@@ -586,6 +586,46 @@ async fn names_are_as_elsewhere() {
     }
     let empty = both(&server, "empty", "").await;
     assert_eq!((empty.length, empty.numbers.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_look_they_take_turns_and_all_get_what_they_want() {
+    let (root, pcm) = (Root::new(), "s16le:48000:2");
+    let shows: Vec<String> = (0..4).map(|number| format!("show{number}")).collect();
+    for (name, seed) in shows.iter().zip(20..) {
+        root.finished(name, pcm, &sound::noise(480_000, 2, seed));
+    }
+    let server = Running::with(&root, |config| config.threads = 2).await;
+    let server = &server;
+    let get = |number: usize| {
+        // Too fine for what is kept, and coarse.
+        let each = [7, 300, 5_000, 100_000][number % 4];
+        let path = format!("/waveform/{}.dat?samples_per_pixel={each}", shows[number / 4 % 4]);
+        async move { (server.get(&path).await.body, path) }
+    };
+    let mut alone = Vec::new();
+    for number in 0..16 {
+        alone.push(get(number).await.0);
+    }
+    let (over, is_over) = (AtomicBool::new(false), Ordering::Relaxed);
+    let watch = async {
+        let mut most = 0;
+        while !over.load(is_over) {
+            most = most.max(server.waveforms.turns());
+            tokio::task::yield_now().await;
+        }
+        most
+    };
+    let look = async {
+        let replies = futures_util::future::join_all((0..80).map(get)).await;
+        over.store(true, is_over);
+        replies
+    };
+    let (most, replies) = tokio::join!(watch, look);
+    assert_eq!(most, 2, "turns at a time");
+    for ((body, path), alone) in replies.iter().zip(alone.iter().cycle()) {
+        assert!(body == alone, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

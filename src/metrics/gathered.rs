@@ -13,11 +13,13 @@ use prometheus_client::registry::Unit;
 use crate::config::Config;
 use crate::connections::Clients;
 use crate::segments::{Segments, Waiting};
+use crate::waveform::Waveforms;
 
 /// Where it is found out.
 #[derive(Debug)]
 pub(crate) struct Gathered {
     segments: Arc<Segments>,
+    waveforms: Arc<Waveforms>,
     clients: Arc<Clients>,
     limits: Vec<(&'static str, f64)>,
 }
@@ -49,11 +51,18 @@ fn limits(config: &Config) -> Vec<(&'static str, f64)> {
 }
 
 impl Gathered {
-    pub(crate) fn new(config: &Config, segments: &Arc<Segments>, clients: &Arc<Clients>) -> Self {
-        Self { segments: Arc::clone(segments), clients: Arc::clone(clients), limits: limits(config) }
+    pub(crate) fn new(
+        config: &Config,
+        segments: &Arc<Segments>,
+        waveforms: &Arc<Waveforms>,
+        clients: &Arc<Clients>,
+    ) -> Self {
+        let (segments, waveforms) = (Arc::clone(segments), Arc::clone(waveforms));
+        Self { segments, waveforms, clients: Arc::clone(clients), limits: limits(config) }
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, u64); 7] {
+    fn counters(&self) -> [(&'static str, &'static str, u64); 9] {
+        let looks = self.waveforms.counters();
         let counters = self.segments.counters();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
@@ -63,15 +72,18 @@ impl Gathered {
             ("segments_joined", "Listeners that found their segment being coded", count(&counters.joined)),
             ("cache_hits", "Listeners that found their segment in the cache", count(&counters.hits)),
             ("cache_evictions", "Segments that made room for others", counters.evicted()),
+            ("waveform_frames_gathered", "Frames read for all who look", count(&looks.gathered)),
+            ("waveform_frames_read", "Frames read for one who looks", count(&looks.read)),
             ("encoder_panics", "Panics of encoders: bugs", self.segments.panicked()),
         ]
     }
 
-    fn gauges(&self) -> [(&'static str, &'static str, u64); 4] {
+    fn gauges(&self) -> [(&'static str, &'static str, u64); 5] {
         let len = |count: usize| count as u64;
         [
             ("addresses", "Clients with something under way", len(self.clients.addresses())),
             ("cache_segments", "Segments in the cache", self.segments.cached()),
+            ("waveform_turns", "Reads for waveforms at this moment", len(self.waveforms.turns())),
             ("segments_under_way", "Segments that are not whole yet", len(self.segments.under_way())),
             (
                 "segments_waiting",

@@ -89,10 +89,8 @@ impl WaveformBody {
     /// Takes up the pyramid, if it is of use.
     async fn begin(&mut self) -> Result<(), WaveformError> {
         let (waveforms, view) = (Arc::clone(&self.waveforms), self.view.clone());
-        let begun = tokio::task::spawn_blocking(move || {
-            wants_pyramid(&waveforms, &view).then(|| waveforms.follow(&view))
-        });
-        self.follower = begun.await.map_err(|_| WaveformError::Gone)?;
+        let begin = move || wants_pyramid(&waveforms, &view).then(|| waveforms.follow(&view));
+        self.follower = self.waveforms.turn(begin).await?;
         Ok(())
     }
 
@@ -119,7 +117,7 @@ impl WaveformBody {
         let (waveforms, recording) = (Arc::clone(&self.waveforms), Arc::clone(self.view.recording()));
         let (mut walk, mut gather, mut follower) = (self.walk, self.gather.clone(), self.follower.take());
         let (form, bits, first) = (self.form, self.view.bits(), self.part == Part::FirstPairs);
-        let working = tokio::task::spawn_blocking(move || {
+        let work = move || {
             let plan = match &mut follower {
                 Some(follower) => follower.plan(&mut walk),
                 None => walk.plan(None),
@@ -129,8 +127,8 @@ impl WaveformBody {
             waveforms.counters().read.fetch_add(plan.frames_read(), Ordering::Relaxed);
             let pairs = (!plan.is_empty()).then(|| form.pairs(bits, first, &gather.take(&plan, &bytes)));
             Ok(Turn { follower, walk, gather, pairs })
-        });
-        working.await.unwrap_or(Err(WaveformError::Gone))
+        };
+        self.waveforms.turn(work).await?
     }
 }
 

@@ -12,13 +12,13 @@ use std::sync::{Arc, Weak};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::peaks::{Meter, Peak};
 use super::pyramid::{BLOCK, Pyramid};
 use super::walk::{Plan, TURN_BYTES, Walk};
 use super::{View, WaveformError};
-use crate::recording::{Mark, Recording, RecordingError, RecordingName, State};
+use crate::recording::{Mark, Recording, RecordingName, State};
 use crate::segments::Segments;
 
 /// Bytes of pyramids that are kept.
@@ -51,6 +51,10 @@ struct Key {
 pub struct Waveforms {
     segments: Arc<Segments>,
     pyramids: moka::sync::Cache<Key, Arc<Entry>>,
+    /// As many as there are encoders, so that however many look, those who listen have a processor as often, and threads
+    /// that wait for a disk.
+    turns: Arc<Semaphore>,
+    most_turns: usize,
     counters: Counters,
 }
 
@@ -112,7 +116,28 @@ impl Waveforms {
             })
             .eviction_policy(moka::policy::EvictionPolicy::lru())
             .build();
-        Arc::new(Self { segments, pyramids, counters: Counters::default() })
+        let most_turns = segments.threads();
+        let turns = Arc::new(Semaphore::new(most_turns));
+        Arc::new(Self { segments, pyramids, turns, most_turns, counters: Counters::default() })
+    }
+
+    /// Reads, or whatever else may take its time, when its turn comes.
+    pub(super) async fn turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WaveformError> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| WaveformError::Gone)?;
+        let working = tokio::task::spawn_blocking(move || {
+            // To the end of the work, though nobody may wait for it any more.
+            let _turn = turn;
+            work()
+        });
+        working.await.map_err(|_| WaveformError::Gone)
+    }
+
+    /// Turns at this moment.
+    pub fn turns(&self) -> usize {
+        self.most_turns.saturating_sub(self.turns.available_permits())
     }
 
     /// What has been done so far.
@@ -270,9 +295,7 @@ impl Driver {
     }
 
     async fn extend(&self, frames: Range<u64>) -> Result<(), WaveformError> {
-        let (recording, segments, meter) = (&self.recording, &self.waveforms.segments, self.meter);
-        let turns = turns(frames, meter.frame_bytes())
-            .map(|frames| turn(Arc::clone(recording), Arc::clone(segments), meter, frames));
+        let turns = turns(frames, self.meter.frame_bytes()).map(|frames| self.turn(frames));
         let mut turns = stream::iter(turns).buffered(IN_FLIGHT);
         while let Some(peaks) = turns.try_next().await? {
             self.append(&peaks);
@@ -281,6 +304,18 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Reads whole blocks and computes their peaks.
+    async fn turn(&self, frames: Range<u64>) -> Result<Vec<Peak>, WaveformError> {
+        let (recording, meter) = (Arc::clone(&self.recording), self.meter);
+        let read = move || {
+            let mut bytes = Vec::new();
+            recording.read_each(&[frames], &mut bytes).map(|()| bytes)
+        };
+        let bytes = self.waveforms.turn(read).await??;
+        let peaks = self.waveforms.segments.idle(move || peaks_of_blocks(meter, &bytes));
+        peaks.await.ok_or(WaveformError::Gone)
     }
 
     fn append(&self, peaks: &[Peak]) {
@@ -310,27 +345,6 @@ fn turns(frames: Range<u64>, frame_bytes: usize) -> impl Iterator<Item = Range<u
     let each = blocks * BLOCK;
     let starts = std::iter::successors(Some(frames.start), move |start| start.checked_add(each));
     starts.take_while(move |start| *start < frames.end).map(move |start| start..frames.end.min(start + each))
-}
-
-/// Reads whole blocks and computes their peaks.
-async fn turn(
-    recording: Arc<Recording>,
-    segments: Arc<Segments>,
-    meter: Meter,
-    frames: Range<u64>,
-) -> Result<Vec<Peak>, WaveformError> {
-    let bytes = read(recording, vec![frames]).await?;
-    segments.idle(move || peaks_of_blocks(meter, &bytes)).await.ok_or(WaveformError::Gone)
-}
-
-/// Reads stretches where it may take its time.
-async fn read(recording: Arc<Recording>, stretches: Vec<Range<u64>>) -> Result<Vec<u8>, WaveformError> {
-    let reading = tokio::task::spawn_blocking(move || {
-        let mut bytes = Vec::new();
-        recording.read_each(&stretches, &mut bytes)?;
-        Ok::<_, RecordingError>(bytes)
-    });
-    Ok(reading.await.map_err(|_| WaveformError::Gone)??)
 }
 
 fn peaks_of_blocks(meter: Meter, bytes: &[u8]) -> Vec<Peak> {
