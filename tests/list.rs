@@ -224,6 +224,19 @@ async fn a_parameter_that_is_none_is_named_with_its_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_many_words_are_searched_for_and_no_more() {
+    let root = Root::new();
+    write(&root, "show", "aa ab ac", "2026-01-01T10:00:00Z");
+    let server = Running::start(&root).await;
+    let words = |count: usize| (0..count).map(|word| format!("w{word}")).collect::<Vec<_>>().join("+");
+    assert_eq!(list(&server, &format!("?q={}", words(32))).await["total"], 0);
+    assert_eq!(list(&server, &format!("?q={}", ["aa"; 200].join("+"))).await["total"], 1);
+    let reply = server.get(&format!("/recordings?q={}", words(33))).await;
+    is_problem(&reply, 400, "33 words");
+    assert_eq!(reply.json()["parameter"], "q");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_becomes_of_a_file_is_in_the_next_list() {
     let root = Root::new();
     write(&root, "show", "Old", "2026-01-01T00:00:00Z");

@@ -1,5 +1,6 @@
 //! `GET /recordings`: what there is, newest first, a page at a time.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::query;
 use super::summary::{Summary, Unusable, of_entries};
-use super::{App, fresh};
+use super::{App, blocking, fresh};
 use crate::error::Problem;
 use crate::recording::{Entries, Entry, RecordingName, folded};
 
@@ -20,6 +21,8 @@ use crate::recording::{Entries, Entry, RecordingName, folded};
 const LIMIT: usize = 100;
 /// The most that it may say.
 const MAX_LIMIT: usize = 1000;
+/// Words that are searched for at most; each takes a look at every recording.
+const MOST_WORDS: usize = 32;
 
 #[derive(Debug, Serialize)]
 struct List {
@@ -61,7 +64,10 @@ pub async fn list(
 pub async fn find(app: &App, query: &ListQuery) -> Result<Page, Problem> {
     let selection = Selection::of(query)?;
     let entries = app.catalogue.list().await.map_err(Problem::internal)?;
-    Ok(selection.page(&entries))
+    if selection.words.is_empty() {
+        return Ok(selection.page(&entries));
+    }
+    Ok(blocking(move || selection.page(&entries)).await?)
 }
 
 /// Which part of the list is asked for.
@@ -89,7 +95,12 @@ impl Selection {
         }
         let after = query.after.as_deref().map(str::parse).transpose()?;
         let text = folded(query.q.as_deref().unwrap_or_default());
-        Ok(Self { words: text.split_whitespace().map(str::to_owned).collect(), after, limit })
+        let words: BTreeSet<&str> = text.split_whitespace().collect();
+        if words.len() > MOST_WORDS {
+            let detail = format!("{} words are more than can be searched for ({MOST_WORDS})", words.len());
+            return Err(Problem::parameter("q", detail));
+        }
+        Ok(Self { words: words.into_iter().map(str::to_owned).collect(), after, limit })
     }
 
     fn page(&self, list: &Entries) -> Page {
