@@ -32,14 +32,17 @@ pub(crate) struct Exchanges {
 pub(crate) struct Heard(Arc<AtomicU64>);
 
 impl Heard {
-    /// Adds so much.
-    pub(crate) fn add(&self, milliseconds: u64) {
-        self.0.fetch_add(milliseconds, Ordering::Relaxed);
+    /// Adds so many frames at so many a second.
+    pub(crate) fn add(&self, frames: u64, rate: u32) {
+        // In nanoseconds, of which there is less than one lost each time.
+        let nanos = u128::from(frames) * 1_000_000_000 / u128::from(rate.max(1));
+        self.0.fetch_add(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// To the millisecond.
     #[allow(clippy::cast_precision_loss, reason = "for a log")]
     fn seconds(&self) -> f64 {
-        self.0.load(Ordering::Relaxed) as f64 / 1000.0
+        (self.0.load(Ordering::Relaxed) as f64 / 1e6).round() / 1000.0
     }
 }
 
@@ -180,7 +183,7 @@ macro_rules! log {
             target: "tailcast::access",
             client = %$record.client,
             method = %$record.method,
-            target = $record.target,
+            path = $record.target,
             status = $record.status,
             bytes = $record.sent,
             seconds = $record.begun.elapsed().as_secs_f64(),

@@ -25,18 +25,16 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Of a body in `format` that was asked for at `asked`; `heard` is told how much of it was sent.
-    pub(crate) fn new(metrics: &Arc<Metrics>, format: &'static str, heard: Heard, asked: Instant) -> Self {
+    /// Of a body in `format`; `heard` is told how much of it was sent. `asked` is when it was asked for, if its first byte is
+    /// that of the answer.
+    pub(crate) fn new(
+        metrics: &Arc<Metrics>,
+        format: &'static str,
+        heard: Heard,
+        asked: Option<Instant>,
+    ) -> Self {
         let counters = metrics.of(format);
-        Self {
-            metrics: Arc::clone(metrics),
-            format,
-            counters,
-            heard,
-            asked: Some(asked),
-            at_edge: None,
-            counted: None,
-        }
+        Self { metrics: Arc::clone(metrics), format, counters, heard, asked, at_edge: None, counted: None }
     }
 
     /// Counts what `reader` has just given: `len` bytes up to its position.
@@ -50,7 +48,7 @@ impl Listener {
         self.counters.sent.inc_by(len as u64);
         let (frames, rate) = reader.frames_in_last(len as u64);
         self.counters.listened.inc_by(seconds(frames, rate));
-        self.heard.add(frames.saturating_mul(1000) / u64::from(rate.max(1)));
+        self.heard.add(frames, rate);
         let standing = reader.standing();
         if let Standing::Live { written: Some(written) } = standing {
             // Who gets there for the first time was not waiting for it.

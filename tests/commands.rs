@@ -7,6 +7,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -508,6 +509,72 @@ async fn a_log_that_nobody_takes_any_more_stops_no_answer() {
     assert_eq!(get(address, "/healthz").await.status, 200);
     server.signal("TERM");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+/// The line of the log about an exchange with `path`, when it is there.
+async fn logged(server: &Daemon, path: &str) -> String {
+    let mut line = None;
+    eventually("the exchange is logged", || {
+        line = server.stderr().lines().find(|line| line.contains(path)).map(str::to_owned);
+        line.is_some()
+    })
+    .await;
+    line.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_of_each_exchange_what_was_heard() {
+    let root = show();
+    let path = root.path().display().to_string();
+    let serve = ["serve", "--root", &path, "--listen", "127.0.0.1:0", "--log-format"];
+    let asked = "/audio/show.wav?pos=0.5&duration=1.5";
+    for format in ["text", "json"] {
+        let mut server = Daemon::start(program(&[&serve[..], &[format]].concat()));
+        let address = server.address().await;
+        let bytes = get(address, asked).await.body.len();
+        let line = logged(&server, asked).await;
+        if format == "json" {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(line["message"], "answered");
+            assert_eq!(line["target"], "tailcast::access");
+            assert_eq!((&line["path"], &line["client"]), (&asked.into(), &"127.0.0.1".into()));
+            assert_eq!((&line["status"], &line["bytes"]), (&200.into(), &bytes.into()));
+            assert_eq!((&line["end"], &line["listened"]), (&"whole".into(), &1.5.into()));
+        } else {
+            for part in [
+                &format!("path=\"{asked}\"")[..],
+                "status=200",
+                &format!("bytes={bytes}"),
+                "end=\"whole\"",
+                "listened=1.5",
+            ] {
+                assert!(line.contains(part), "{part}: {line}");
+            }
+        }
+        server.stop("TERM").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_manager_is_told_when_it_is_ready_that_it_is_awake_and_that_it_stops() {
+    let (_root, path, beside) = some_root();
+    let place = beside.path().join("notify");
+    let manager = UnixDatagram::bind(&place).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut command = program(&["serve", "--root", &path, "--listen", "127.0.0.1:0"]);
+    command.env("NOTIFY_SOCKET", &place).env("WATCHDOG_USEC", "200000");
+    let mut server = Daemon::start(command);
+    let told = || {
+        let mut message = [0; 256];
+        let len = manager.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..len]).trim().to_owned()
+    };
+    assert_eq!(told(), "READY=1");
+    assert_eq!(get(server.address().await, "/healthz").await.status, 200);
+    assert_eq!([told(), told()], ["WATCHDOG=1", "WATCHDOG=1"]);
+    server.signal("TERM");
+    while told() != "STOPPING=1" {}
+    assert_eq!(server.ended().await.code(), Some(0));
 }
 
 // ---- encode

@@ -328,7 +328,7 @@ impl Exchange {
             end: facts.finished.map(|(finished, _)| End { finished, extent: facts.extent }),
             format: self.format,
             heard: Heard::default(),
-            asked: self.asked,
+            asked: Some(self.asked),
         };
         let mut first = first_of(&answer.body).map(|(from, until)| reading.reader(from, until));
         if let Some(reader) = &mut first
@@ -367,8 +367,8 @@ struct Reading {
     format: Format,
     /// How much of it was sent.
     heard: Heard,
-    /// When it was asked for.
-    asked: Instant,
+    /// When it was asked for, until there is somebody who gives the first byte.
+    asked: Option<Instant>,
 }
 
 impl Reading {
@@ -384,8 +384,9 @@ impl Reading {
         .within(self.share.clone())
     }
 
-    fn stream(&self, reader: BodyReader) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
-        let listener = Listener::new(&self.app.metrics, self.format.name(), self.heard.clone(), self.asked);
+    fn stream(&mut self, reader: BodyReader) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
+        let asked = self.asked.take();
+        let listener = Listener::new(&self.app.metrics, self.format.name(), self.heard.clone(), asked);
         // Boxed, since what is unfolded is kept in two places.
         let begun = Box::new((reader, listener));
         stream::try_unfold(begun, async |mut begun| {
@@ -411,16 +412,19 @@ fn first_of(body: &Body) -> Option<(u64, Until)> {
 }
 
 /// `first` reads the first of its ranges, if it has any.
-fn body(reading: Reading, body: Body, first: Option<BodyReader>, boundary: Boundary) -> AxumBody {
+fn body(mut reading: Reading, body: Body, first: Option<BodyReader>, boundary: Boundary) -> AxumBody {
     let Some(first) = first else { return no_body() };
     let name = reading.rendition.recording().name().to_string();
     let bytes = match body {
         Body::Multipart(multipart) => {
             let pieces: Vec<Piece> = multipart.pieces(boundary).collect();
+            let mut first = Some(first);
             let parts = stream::iter(pieces).flat_map(move |piece| match piece {
                 Piece::Text(text) => stream::once(async { Ok(Bytes::from(text)) }).boxed(),
                 Piece::Bytes(range) => {
-                    reading.stream(reading.reader(range.start, Until::Byte(range.end))).boxed()
+                    let reader = || reading.reader(range.start, Until::Byte(range.end));
+                    let reader = first.take().unwrap_or_else(reader);
+                    reading.stream(reader).boxed()
                 }
             });
             parts.boxed()
