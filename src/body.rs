@@ -101,6 +101,9 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// The words for them.
+    pub const NAMES: [&str; 3] = ["live", "behind", "finished"];
+
     /// A word for it.
     pub fn name(self) -> &'static str {
         match self {

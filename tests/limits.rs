@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -325,6 +326,54 @@ async fn listeners_are_counted_by_where_they_are() {
     becomes(&server, &state("live"), 0.0).await;
     becomes(&server, &state("finished"), 0.0).await;
     assert_eq!(metric(&server, "tailcast_limit{limit=\"queue\"}").await, 256.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_several_ranges_has_one_first_byte() {
+    let (_root, server) = limited(|_| ()).await;
+    let reply = server.range("/audio/show.mp3", "bytes=5000-6000,200000-201000,400000-401000").await;
+    assert_eq!(reply.status, 206);
+    assert!(reply.header("content-type").unwrap().starts_with("multipart/byteranges"));
+    assert_eq!(metric(&server, "tailcast_first_byte_seconds_count{format=\"mp3\"}").await, 1.0);
+}
+
+/// What a file of those for watching the server asks for, without what a kind of metric adds to its name.
+fn watched(file: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(format!("{}/packaging/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let names: BTreeSet<String> = names.filter(|name| name.starts_with("tailcast_")).map(plain).collect();
+    assert!(names.len() > 5, "{file}: {names:?}");
+    names
+}
+
+fn plain(name: &str) -> String {
+    let ends = ["_bucket", "_sum", "_count", "_total", "_info"];
+    ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_rules_and_the_dashboard_ask_for_is_told() {
+    let (_root, server) = limited(|_| ()).await;
+    let metrics = server.get("/metrics").await.text();
+    let told: BTreeSet<String> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .map(plain)
+        .collect();
+    for file in ["prometheus/tailcast.rules.yml", "grafana/tailcast.json"] {
+        for name in watched(file) {
+            assert!(told.contains(&name), "{file}: {name} is not told: {told:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_its_folder_is_not_ready() {
+    let (root, server) = limited(|_| ()).await;
+    assert_eq!(server.get("/readyz").await.status, 200);
+    drop(root);
+    is_problem(&server.get("/readyz").await, 503, "removed");
+    assert_eq!(server.get("/healthz").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

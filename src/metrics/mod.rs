@@ -16,8 +16,39 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use tailcast_codecs::format::Format;
+
+use crate::body::Standing;
 
 pub(crate) use gathered::Gathered;
+
+/// Why something is refused: the kinds of problems, and what ends a connection without one.
+const REASONS: [&str; 24] = [
+    "address",
+    "changed",
+    "connections",
+    "descriptors",
+    "header-size",
+    "idle",
+    "internal",
+    "malformed",
+    "method",
+    "name",
+    "no-header-yet",
+    "not-found",
+    "not-ready",
+    "parameter",
+    "past-the-end",
+    "path",
+    "precondition",
+    "queue",
+    "range",
+    "sidecar",
+    "stalled",
+    "stopping",
+    "unreadable",
+    "wav-header",
+];
 
 /// Counters of seconds have fractions.
 pub(crate) type Seconds = Counter<f64, AtomicU64>;
@@ -100,7 +131,22 @@ impl Metrics {
             live_delay: Family::new_with_constructor(live_delay_buckets),
         };
         metrics.register();
+        metrics.begin();
         Arc::new(metrics)
+    }
+
+    /// Tells of everything from the first, since what is not told of at zero is not seen to rise from it.
+    fn begin(&self) {
+        for format in Format::ALL.map(Format::name) {
+            self.of(format);
+            for state in Standing::NAMES {
+                drop(self.listeners.get_or_create(&ListenerLabels { format, state }));
+            }
+        }
+        for reason in REASONS {
+            drop(self.refusals.get_or_create(&ReasonLabel { reason }));
+        }
+        drop(self.requests.get_or_create(&StatusLabel { status: 200 }));
     }
 
     fn register(&self) {
@@ -136,6 +182,7 @@ impl Metrics {
 
     /// Counts a refusal. The reason is one of few, never what came from outside.
     pub(crate) fn refused(&self, reason: &'static str) {
+        debug_assert!(REASONS.contains(&reason), "`{reason}` is not among the reasons");
         self.refusals.get_or_create(&ReasonLabel { reason }).inc();
     }
 

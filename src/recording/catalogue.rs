@@ -86,7 +86,12 @@ impl Catalogue {
     /// # Errors
     /// When it cannot.
     pub fn check(&self) -> io::Result<()> {
-        self.folder.dir.entries().map(drop)
+        let dir = &self.folder.dir;
+        // One that was removed can be read like an empty one by whoever has it open.
+        if dir.dir_metadata()?.nlink() == 0 {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the folder was removed"));
+        }
+        dir.entries().map(drop)
     }
 
     /// The recording of a name, just looked at. Blocks.
