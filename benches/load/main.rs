@@ -2,11 +2,12 @@
 //! anybody at the live edge is late, and what is left when they have gone.
 //!
 //! `just load`, or `cargo bench --bench load` (Linux). `CONNECTIONS=1000 MINUTES=1` is less. It fails if memory does not stay
-//! where it is after the first minute, if a live listener is late by more than a second, or if anything is not given back.
+//! where it is after the first minute, if a live listener is late by more than a second, does not get all there is or is
+//! thrown out, if anybody is not let in, or if anything is not given back.
 
 use std::env;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +50,10 @@ use timeline::Timeline;
 const LOOK: Duration = Duration::from_secs(5);
 /// How far it may move after the first minute, as a share of the least.
 const FLAT: f64 = 0.05;
+/// How much of the sound live listeners get at least, since looks begin and end between two packets.
+const ALL: f64 = 0.98;
+/// Bytes of a second of sound.
+const PACE: f64 = 16_000.0;
 /// How late a live listener may be.
 const LATE: Duration = Duration::from_secs(1);
 /// Memory that may be more than before when all have gone, in KiB: what is coded of the recordings stays.
@@ -70,6 +75,23 @@ fn ask(address: SocketAddr, path: &str) -> TcpStream {
     let mut socket = TcpStream::connect(address).unwrap();
     write!(socket, "GET {path} HTTP/1.1\r\nhost: load\r\n\r\n").unwrap();
     socket
+}
+
+/// Whether somebody was let in who has taken nothing so far.
+fn was_let_in(mut socket: &TcpStream) -> bool {
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut head = [0; 12];
+    socket.read_exact(&mut head).is_ok_and(|()| head == *b"HTTP/1.1 200")
+}
+
+/// The connections that the server says it has.
+fn connections_of(server: &Process) -> usize {
+    let mut socket = TcpStream::connect(server.address).unwrap();
+    write!(socket, "GET /metrics HTTP/1.1\r\nhost: load\r\nconnection: close\r\n\r\n").unwrap();
+    let mut said = String::new();
+    socket.read_to_string(&mut said).unwrap();
+    let line = said.lines().find_map(|line| line.strip_prefix("tailcast_connections "));
+    line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no connections in {said}"))
 }
 
 /// What they ask for, in turns: what has ended, from everywhere, and what grows.
@@ -112,21 +134,28 @@ fn main() {
         (0..connections / 2).map(|number| ask(server.address, &unread(number))).collect();
     thread::sleep(Duration::from_secs(60));
 
-    println!("| minute | memory, MiB | late: p99, ms | longest, ms |\n|---|---|---|---|");
-    let (mut memory, mut latest) = (Vec::new(), Duration::ZERO);
+    println!("| minute | memory, MiB | late: p99, ms | longest, ms | got, % |\n|---|---|---|---|---|");
+    let (mut memory, mut latest, mut got) = (Vec::new(), Duration::ZERO, Vec::new());
     for minute in 1..minutes.max(2) {
         // The worst of the looks.
-        let (mut p99, mut longest) = (Duration::ZERO, Duration::ZERO);
-        for _ in 0..60 / LOOK.as_secs() {
-            let late = crowd.hear(LOOK).delays;
-            (p99, longest) = (p99.max(late.quantile(0.99)), longest.max(late.longest()));
+        let (mut p99, mut longest, mut bytes) = (Duration::ZERO, Duration::ZERO, 0);
+        let looks = 60 / LOOK.as_secs();
+        for _ in 0..looks {
+            let heard = crowd.hear(LOOK);
+            (p99, longest) = (p99.max(heard.delays.quantile(0.99)), longest.max(heard.delays.longest()));
+            bytes += heard.bytes;
             memory.push(server.memory("VmRSS"));
         }
+        let seconds = (looks * LOOK.as_secs()) as f64 * (connections / 2) as f64;
+        got.push(bytes as f64 / PACE / seconds);
         latest = latest.max(longest);
         let mib = memory.last().unwrap() / 1024;
-        println!("| {minute} | {mib} | {} | {} |", p99.as_millis(), longest.as_millis());
+        let share = 100.0 * got.last().unwrap();
+        println!("| {minute} | {mib} | {} | {} | {share:.1} |", p99.as_millis(), longest.as_millis());
     }
     let cpu = server.cpu();
+    let (there, lost) = (connections_of(&server), crowd.lost());
+    let let_in = silent.iter().filter(|socket| was_let_in(socket)).count();
     drop((crowd, silent));
     wait_for(Duration::from_secs(60), || server.descriptors() <= before.1 + 8);
     let given_back = || server.memory("VmRSS") <= before.0 + LEFT;
@@ -149,6 +178,15 @@ fn main() {
         server.memory("VmRSS"),
         server.descriptors()
     );
+    let got = got.iter().sum::<f64>() / got.len() as f64;
+    println!(
+        "{there} connections at the end; {let_in} of those who took nothing had been let in, {lost} of those who listened were \
+         thrown out; these got {:.1} % of the sound.",
+        100.0 * got
+    );
+    assert!(there > connections, "not all are there"); // and who asks
+    assert!(let_in == connections / 2 && lost == 0, "somebody was not let in, or thrown out");
+    assert!(got >= ALL, "those who listen do not get all there is");
     assert!(moved <= FLAT, "memory does not stay where it is");
     assert!(latest <= LATE, "somebody at the live edge is late");
     assert!(given_back(), "memory is not given back");

@@ -92,12 +92,17 @@ impl Crowd {
         wait_for(PATIENCE, || self.shared.begun.load(Ordering::Relaxed) == self.asked);
     }
 
+    /// Those who were thrown out so far.
+    pub fn lost(&self) -> usize {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+
     /// What they hear in so long a time.
     pub fn hear(&self, window: Duration) -> Heard {
         *self.shared.heard.lock() = Heard::default();
         thread::sleep(window);
         let heard = self.shared.heard.lock().clone();
-        match self.shared.lost.load(Ordering::Relaxed) {
+        match self.lost() {
             0 => {}
             lost => eprintln!("{lost} listeners were thrown out"),
         }
