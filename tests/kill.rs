@@ -211,10 +211,6 @@ async fn killed(lives: usize) {
     let live = wholes(&root, "live").await;
     let live = std::array::from_fn(|format| live[format].body.clone());
     let broken: usize = downloads.iter().map(|download| download.broken).sum();
-    println!(
-        "{lives} kills broke {} downloads off {broken} times in all; each has every byte",
-        downloads.len()
-    );
     for download in &downloads {
         assert!(download.broken > 0, "{} {} was never broken off", download.name, download.extension);
         is_whole(download, if download.name == "past" { &bodies } else { &live });

@@ -10,9 +10,8 @@ use crate::support::process::Process;
 const DESCRIPTORS: usize = 4;
 /// Threads that may be: those that wait for a disk, of which a request now and then keeps some.
 const THREADS: usize = 32;
-/// Memory that may be more than when it was warm, beside the cache, in KiB: what the allocator keeps of what was
-/// freed.
-const MEMORY: u64 = 16 * 1024;
+/// Memory that may be more than before, beside the cache, in KiB: what the allocator keeps of what was freed.
+const MEMORY: u64 = 24 * 1024;
 /// How long it may take to give all back.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -56,7 +55,7 @@ pub fn sum(metrics: &str, name: &str) -> f64 {
 }
 
 /// What is not as it was, now that all have gone.
-fn kept(server: &Process, before: Takes, warm: Takes, cache: u64) -> Vec<String> {
+fn kept(server: &Process, before: Takes, cache: u64) -> Vec<String> {
     let metrics = metrics(server.address);
     let mut kept = Vec::new();
     let mut most = |what: &str, now: f64, most: f64| {
@@ -78,19 +77,19 @@ fn kept(server: &Process, before: Takes, warm: Takes, cache: u64) -> Vec<String>
     let now = Takes::of(server);
     most("descriptors", now.descriptors as f64, (before.descriptors + DESCRIPTORS) as f64);
     most("threads", now.threads as f64, (before.threads + THREADS) as f64);
-    most("KiB of memory", now.memory as f64, (warm.memory + cache + MEMORY) as f64);
+    most("KiB of memory", now.memory as f64, (before.memory + cache + MEMORY) as f64);
     kept
 }
 
-/// Waits until the server has given everything back: it takes what it took `before` anybody came, and no more memory
-/// than when it was `warm`, but for a `cache` in KiB.
+/// Waits until the server has given everything back: it takes what it took `before` anybody came, but for a `cache` in
+/// KiB.
 ///
 /// # Errors
 /// With what it keeps.
-pub fn gives_back(server: &Process, before: Takes, warm: Takes, cache: u64) -> Result<(), String> {
+pub fn gives_back(server: &Process, before: Takes, cache: u64) -> Result<(), String> {
     let begun = Instant::now();
     loop {
-        let kept = kept(server, before, warm, cache);
+        let kept = kept(server, before, cache);
         if kept.is_empty() {
             return Ok(());
         }

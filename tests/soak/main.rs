@@ -229,7 +229,7 @@ fn judge_all(soak: &Soak) -> Vec<String> {
 
 /// That nothing is left when all have gone, and that the server stops in order; what was wrong.
 fn after(soak: &Soak, server: &mut Process, before: Takes, warm: Takes) -> Vec<String> {
-    let mut wrong: Vec<String> = machine::gives_back(server, before, warm, CACHE).err().into_iter().collect();
+    let mut wrong: Vec<String> = machine::gives_back(server, before, CACHE).err().into_iter().collect();
     let after = Takes::of(server);
     wrong.extend(machine::has_said(server));
     let status = server.terminate();
