@@ -56,8 +56,9 @@ const ALL: f64 = 0.98;
 const PACE: f64 = 16_000.0;
 /// How late a live listener may be.
 const LATE: Duration = Duration::from_secs(1);
-/// Memory that may be more than before when all have gone, in KiB: what is coded of the recordings stays.
-const LEFT: u64 = 16 * 1024;
+/// Memory that may be more than before when all have gone, in KiB: the cache, which is full by then (8 MiB), the program's own
+/// pages, of which few are in memory before it has been used, and what is not worth giving back.
+const LEFT: u64 = 24 * 1024;
 
 fn number(name: &str, default: usize) -> usize {
     env::var(name).map_or(default, |text| text.parse().unwrap())
