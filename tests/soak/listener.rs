@@ -32,9 +32,10 @@ impl<'a> Listener<'a> {
     /// Listens until the soak is over.
     pub fn run(mut self) {
         while !self.soak.listeners_stop() {
-            self.soak.wait_for_the_judge();
-            // Most have a connection of their own, some ask for more over one.
-            if self.dice.happens(70) {
+            let waited = self.soak.wait_for_the_judge();
+            // Most have a connection of their own, some ask for more over one, but not after so long that the server may be
+            // closing it.
+            if self.dice.happens(70) || waited {
                 self.client = Client::new(self.soak.address);
             }
             self.session();

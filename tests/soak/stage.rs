@@ -112,12 +112,15 @@ impl Soak {
         self.unjudged.lock().push(answer);
     }
 
-    /// Until there is room for what one more gets.
-    pub fn wait_for_the_judge(&self) {
+    /// Until there is room for what one more gets; whether that took any time.
+    pub fn wait_for_the_judge(&self) -> bool {
+        let mut waited = false;
         while self.unjudged_bytes.load(Ordering::Relaxed) > UNJUDGED && !self.listeners_stop() {
             self.tally.count("waits for the judge");
             thread::sleep(Duration::from_millis(200));
+            waited = true;
         }
+        waited
     }
 
     /// What has come to be judged since this was called the last time.
