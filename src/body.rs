@@ -406,7 +406,7 @@ impl BodyReader {
     async fn wait_for_place(&mut self, offset: u64) -> Result<Option<()>, BodyError> {
         let number = offset / self.rendition.cut().grid().segment_len();
         self.let_go_before(number);
-        let Some(share) = self.share.clone().filter(|_| self.needs_place(number)) else {
+        let Some(share) = self.share.as_ref().filter(|_| self.needs_place(number)).cloned() else {
             return Ok(Some(()));
         };
         let following = self.follows();
@@ -431,11 +431,13 @@ impl BodyReader {
     /// Whether a segment would be coded for this body alone, and it has no place for it yet. What cannot be had any more
     /// takes none.
     fn needs_place(&self, number: u64) -> bool {
-        let extent = self.extent();
         let is_held = self.held.front().is_some_and(|(held, _)| *held == number);
+        if is_held || self.place.is_some() {
+            return false;
+        }
+        let extent = self.extent();
         let is_lost = matches!(extent.state, State::Lost(_));
-        let is_at_hand = is_held || self.place.is_some() || is_lost;
-        !is_at_hand && self.segments.is_new(self.rendition.track(), number, &extent)
+        !is_lost && self.segments.is_new(self.rendition.track(), number, &extent)
     }
 
     /// A place for a segment further on, if it takes one; an error if there is none.

@@ -54,9 +54,7 @@ impl Share {
     /// Room for a segment that is not waited for yet: as long as there is as much again for one that is.
     pub fn try_take_ahead(&self) -> Option<Place> {
         let places = self.shares.places(self.client);
-        let is_free = places.available_permits() > self.shares.most / 2;
-        let permit = is_free.then(|| places.try_acquire_owned().ok()).flatten()?;
-        Some(Place(Some(permit)))
+        if places.available_permits() > self.shares.most / 2 { self.try_take() } else { None }
     }
 
     /// Whose it is.
