@@ -42,6 +42,18 @@ impl Client {
         }
     }
 
+    /// Asks, and takes the whole of an answer that says its length for text.
+    pub fn text(&mut self, path: &str) -> String {
+        self.ask(path, None);
+        let (length, _) = self.head();
+        let mut body = self.buffer[self.behind_head.clone()].to_vec();
+        while (body.len() as u64) < length {
+            let read = self.read() as usize;
+            body.extend_from_slice(&self.buffer[..read]);
+        }
+        String::from_utf8_lossy(&body).into_owned()
+    }
+
     fn ask(&mut self, path: &str, range: Option<&str>) {
         let range = range.map(|range| format!("range: bytes={range}\r\n")).unwrap_or_default();
         let request = format!("GET {path} HTTP/1.1\r\nhost: peers\r\n{range}\r\n");

@@ -34,8 +34,12 @@ const PLACES: [Place; 4] = [
 /// How long the two recordings are.
 const LENGTHS: [(&str, u64); 2] = [("hours", 2 * HOUR), ("week", 7 * DAY)];
 
-/// Seeks to each place in a round.
+/// Seeks to each place with a server that has coded nothing.
 const SEEKS: u64 = 20;
+/// Servers in a round that nobody takes turns with: one seek in a hundred wants hundreds of them to be told.
+const MORE: u64 = 4;
+/// Seconds that those of one server are from those of the one before, so that they land all over a segment.
+const SHIFT: f64 = 0.11;
 /// Seconds between two of them: more than a segment, so that none finds what the one before has coded.
 const APART: f64 = 2.9;
 /// What is not wanted any more should not be in the next one's way.
@@ -57,7 +61,7 @@ pub fn run(settings: &Settings, root: &Path) -> Section {
     section.say(
         "From asking to having them: a new connection to tailcast and `?pos=`, a new ffmpeg with `-ss` to a pipe. The \
          first three places are in a recording of two hours, the last in one of seven days, both with sound around the places and \
-         holes elsewhere.",
+         holes elsewhere. One seek of ours in five takes turns with one of ffmpeg; the others are there for the p99.",
     );
     for format in &FORMATS {
         measure(settings, root, format, &mut section);
@@ -68,15 +72,23 @@ pub fn run(settings: &Settings, root: &Path) -> Section {
 fn measure(settings: &Settings, root: &Path, format: &Format, section: &mut Section) {
     let mut medians = Vec::new();
     for place in &PLACES {
-        let mut all = Vec::new();
+        let (mut all, mut alone) = (Vec::new(), Vec::new());
+        let second =
+            |server: u64, number: u64| place.second as f64 + number as f64 * APART + server as f64 * SHIFT;
         for _ in 0..settings.rounds {
             let server = programs::tailcast(settings, root, &[]);
             all.extend((0..SEEKS).map(|number| {
-                let second = place.second as f64 + number as f64 * APART;
+                let second = second(0, number);
                 (ours(&server, place, format, second), theirs(root, place, format, second))
             }));
+            was_cold(&server);
+            for more in 1..=MORE {
+                let server = programs::tailcast(settings, root, &[]);
+                alone.extend((0..SEEKS).map(|number| ours(&server, place, format, second(more, number))));
+                was_cold(&server);
+            }
         }
-        let ours: Sample = all.iter().map(|(ours, _)| ours * 1000.0).collect();
+        let ours: Sample = all.iter().map(|(ours, _)| ours).chain(&alone).map(|time| time * 1000.0).collect();
         let theirs: Sample = all.iter().map(|(_, theirs)| theirs * 1000.0).collect();
         let ratio: Sample = all.iter().map(|(ours, theirs)| ours / theirs).collect();
         let p99 = ours.quantile(0.99);
@@ -97,6 +109,12 @@ fn measure(settings: &Settings, root: &Path, format: &Format, section: &mut Sect
     let flat = medians.greatest() / medians.least();
     let what = format!("cold seek, {}, the slowest place to the fastest", format.name);
     section.aims.push(Aim::figure(what, flat, "", Bound::AtMost(FLAT)));
+}
+
+/// Sees that nobody found anything in the cache.
+fn was_cold(server: &Process) {
+    let metrics = Client::connect(server.address).text("/metrics");
+    assert!(metrics.contains("\ntailcast_cache_hits_total 0\n"), "{metrics}");
 }
 
 /// What counts as the same at every position: medians differ by that much from one run to the next.
