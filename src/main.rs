@@ -23,6 +23,7 @@ use sd_notify::NotifyState;
 use tailcast::config::{self, Config, LogFormat};
 use tailcast::connections::room_for_connections;
 use tailcast::{Server, block_on, demo, encode, stop_signal};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
 fn command() -> Command {
     let serve = Command::new("serve").about("Serve a folder of recordings");
@@ -63,10 +64,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn log_to_stderr(filter: &str, format: LogFormat) {
+/// Lines of the log that may wait for whoever takes them.
+const LOG_LINES: usize = 8192;
+
+/// How often it is told that some were lost.
+const LOG_LOSSES: Duration = Duration::from_secs(10);
+
+/// Logs from now on. What is logged is written by a thread of its own, since whoever takes it may stand still, as a full pipe
+/// does; what he is behind by more than there is room for is lost to him, and counted. The rest is out when the guard is
+/// dropped.
+fn log_to_stderr(filter: &str, format: LogFormat) -> (WorkerGuard, ErrorCounter) {
+    let (stderr, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LOG_LINES)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    let lost = stderr.error_counter();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(stderr)
         .with_ansi(std::io::stderr().is_terminal())
         // A log that cannot be written is no reason to panic, which reporting it to stderr would come to.
         .log_internal_errors(false);
@@ -74,13 +90,28 @@ fn log_to_stderr(filter: &str, format: LogFormat) {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
+    (guard, lost)
+}
+
+/// Says it when lines of the log were lost, for ever.
+async fn tell_of_lost_lines(lost: ErrorCounter) {
+    let mut told = 0;
+    loop {
+        tokio::time::sleep(LOG_LOSSES).await;
+        let now = lost.dropped_lines();
+        if now > told {
+            tracing::warn!("{} lines of the log were lost, since nobody took them", now - told);
+            told = now;
+        }
+    }
 }
 
 fn serve(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
     let mut config = config::read(matches)?;
-    log_to_stderr(&config.log, config.log_format);
+    let (_log, lost) = log_to_stderr(&config.log, config.log_format);
     make_room(&mut config);
     block_on(async {
+        tokio::spawn(tell_of_lost_lines(lost));
         let server = Server::bind(&config).await?;
         announce(&config, &server);
         // From now on it can be told to stop.
@@ -134,7 +165,7 @@ fn announce(config: &Config, server: &Server) {
 }
 
 fn run_demo(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
-    log_to_stderr("warn", LogFormat::Text);
+    let _log = log_to_stderr("warn", LogFormat::Text);
     let listen = matches.get_one::<String>("listen").map_or("", String::as_str);
     let listen = listen
         .parse()

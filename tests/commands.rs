@@ -511,6 +511,31 @@ async fn a_log_that_nobody_takes_any_more_stops_no_answer() {
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_reader_stands_still_stops_no_answer() {
+    let (_root, path, _beside) = some_root();
+    let mut command = program(&["serve", "--root", &path, "--listen", "127.0.0.1:0"]);
+    let mut server =
+        Daemon { child: command.stderr(Stdio::piped()).spawn().unwrap(), said: TempDir::new().unwrap() };
+    let mut log = BufReader::new(server.child.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    let address: SocketAddr = url_in(&line).unwrap().parse().unwrap();
+    // A pipe holds 64 KiB; this is several times that.
+    let long = "x".repeat(150);
+    let client = reqwest::Client::new();
+    for number in 0..1500 {
+        let url = format!("http://{address}/audio/{long}{number}.mp3");
+        assert_eq!(client.get(url).send().await.unwrap().status(), 404);
+    }
+    // Now he goes on, and nothing that there was room for is lost.
+    let stopping =
+        thread::spawn(move || log.lines().filter(|line| line.as_ref().unwrap().contains("xxx")).count());
+    server.signal("TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert_eq!(stopping.join().unwrap(), 1500);
+}
+
 /// The line of the log about an exchange with `path`, when it is there.
 async fn logged(server: &Daemon, path: &str) -> String {
     let mut line = None;
