@@ -4,6 +4,7 @@
 //! that they took at the most. Other allocators give it back by themselves, but were seen to take more for each of them
 //! (`docs/design.md`).
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ pub(crate) use heap::keep_together;
 const EVERY: Duration = Duration::from_secs(5);
 /// Connections that come or go in that time while a crowd does, which is waited for.
 const CROWD: u64 = 64;
-/// Bytes that are not worth the while: to give them back takes some milliseconds.
-const LITTLE: u64 = 4 << 20;
+/// Bytes that are not worth the while, as a quarter of what is used, within these: to give them back takes some
+/// milliseconds, the more the more there is.
+const LITTLE: RangeInclusive<u64> = 1 << 20..=4 << 20;
 
 /// Gives memory back whenever much of it is not used, for ever.
 pub(crate) async fn give_back(metrics: Arc<Metrics>) {
@@ -29,13 +31,22 @@ pub(crate) async fn give_back(metrics: Arc<Metrics>) {
         let now = metrics.connections.get();
         let is_quiet = now.abs_diff(connections) < CROWD;
         connections = now;
-        let Some(unused) = heap::unused() else { return };
+        let Some(Pages { used, unused }) = heap::pages() else { return };
         kept = unused.min(kept);
-        if is_quiet && unused > kept + LITTLE {
+        let little = (used / 4).clamp(*LITTLE.start(), *LITTLE.end());
+        if is_quiet && unused > kept + little {
             let _ = tokio::task::spawn_blocking(heap::trim).await;
-            kept = heap::unused().unwrap_or(unused);
+            kept = heap::pages().map_or(unused, |pages| pages.unused);
         }
     }
+}
+
+/// Bytes in memory that are the process's own.
+struct Pages {
+    /// Asked for.
+    used: u64,
+    /// The rest, about.
+    unused: u64,
 }
 
 /// What the C library has of the system's memory.
@@ -46,6 +57,7 @@ mod heap {
 
     use rustix::param::page_size;
 
+    use super::Pages;
     use crate::config::cores;
 
     /// Has it keep no more heaps than there are processors. Left to itself it makes eight for each, one for a thread, and what
@@ -56,9 +68,9 @@ mod heap {
         unsafe { libc::mallopt(libc::M_ARENA_MAX, heaps) };
     }
 
-    /// Bytes that are in memory and not in use, about: the process's own pages (proc(5): fields 2 and 3 of `statm`) but for
-    /// what was asked for.
-    pub(super) fn unused() -> Option<u64> {
+    /// What is in memory of it: the process's own pages (proc(5): fields 2 and 3 of `statm`), and how much of them was asked
+    /// for.
+    pub(super) fn pages() -> Option<Pages> {
         // SAFETY: it takes nothing, and may be called at any time from any thread (mallinfo(3)).
         let heap = unsafe { libc::mallinfo2() };
         let used = heap.uordblks.checked_add(heap.hblkhd)?;
@@ -66,7 +78,8 @@ mod heap {
         let mut pages = pages.split_whitespace().skip(1).map(str::parse::<usize>);
         let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
         let own = resident.saturating_sub(shared).checked_mul(page_size())?;
-        u64::try_from(own.saturating_sub(used)).ok()
+        let unused = own.saturating_sub(used);
+        Some(Pages { used: used.try_into().ok()?, unused: unused.try_into().ok()? })
     }
 
     /// Gives back the pages that nothing is in.
@@ -81,7 +94,7 @@ mod heap {
 mod heap {
     pub(crate) fn keep_together() {}
 
-    pub(super) fn unused() -> Option<u64> {
+    pub(super) fn pages() -> Option<super::Pages> {
         None
     }
 
