@@ -404,7 +404,7 @@ impl BodyReader {
     /// Waits until its client may have another segment coded, if the one that `offset` lies in has to be, for this body
     /// alone; `None` if the server stops.
     async fn wait_for_place(&mut self, offset: u64) -> Result<Option<()>, BodyError> {
-        let number = offset / self.rendition.cut().grid().segment_len();
+        let (number, _) = self.segment_at(offset);
         self.let_go_before(number);
         let Some(share) = self.share.as_ref().filter(|_| self.needs_place(number)).cloned() else {
             return Ok(Some(()));
@@ -453,7 +453,6 @@ impl BodyReader {
     /// Holds the segment that `offset` lies in, and says where in it that is; `None` if the recording has ended, so that its
     /// length has to be known first.
     fn open_at(&mut self, offset: u64) -> Result<Option<u64>, BodyError> {
-        let len = self.rendition.cut().grid().segment_len();
         let extent = self.extent();
         match extent.state {
             State::Lost(error) => return Err(error.into()),
@@ -462,7 +461,14 @@ impl BodyReader {
             _ => {}
         }
         self.hold(offset, &extent);
-        Ok(Some(offset % len))
+        let (_, within) = self.segment_at(offset);
+        Ok(Some(within))
+    }
+
+    /// The number of the segment that an offset among the canonical packets lies in, and where in it that is, in bytes.
+    fn segment_at(&self, offset: u64) -> (u64, u64) {
+        let len = self.rendition.cut().grid().segment_len();
+        (offset / len, offset % len)
     }
 
     /// Lets go of the segments before `number`.
@@ -475,7 +481,7 @@ impl BodyReader {
 
     /// Holds the segment that `offset` lies in and a few after it.
     fn hold(&mut self, offset: u64, extent: &Extent) {
-        let number = offset / self.rendition.cut().grid().segment_len();
+        let (number, _) = self.segment_at(offset);
         for next in number..=number + self.ahead(offset) {
             let held = self.held.back().is_some_and(|(held, _)| *held >= next);
             if held {

@@ -106,12 +106,15 @@ async fn an_address_has_so_many_connections_and_others_have_theirs() {
     drop(held);
 }
 
+/// Somebody else, behind the proxy that asks.
+async fn open_for(server: &Running, client: &str, path: impl AsRef<str>) -> Open {
+    server.open("GET", path.as_ref(), &[("x-forwarded-for", client)]).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_through_a_proxy_has_so_many_requests_under_way() {
     let (_root, server) = limited(|limits| limits.requests_per_address = count(2)).await;
-    let listen = async |client: &str| {
-        server.open("GET", "/audio/live.mp3?pos=live", &[("x-forwarded-for", client)]).await
-    };
+    let listen = |client| open_for(&server, client, "/audio/live.mp3?pos=live");
     let held = [listen("203.0.113.7").await, listen("192.0.2.1, 203.0.113.7").await];
     is_to_come_again(&listen("203.0.113.7").await.rest().await, 429, "203.0.113.7");
     assert_eq!(listen("203.0.113.8").await.status, 200);
@@ -233,11 +236,7 @@ async fn when_encoders_have_enough_to_do_only_new_work_is_refused() {
 async fn one_client_leaves_room_for_others_in_the_queue() {
     let (_root, server) = with_a_queue(4).await;
     let keep = without_encoder(&server).await;
-    let open = |client: &'static str, second: usize| {
-        let path = format!("/audio/show.mp3?pos={second}");
-        let server = &server;
-        async move { server.open("GET", &path, &[("x-forwarded-for", client)]).await }
-    };
+    let open = |client, second: u32| open_for(&server, client, format!("/audio/show.mp3?pos={second}"));
     let (greedy, other) = ("192.0.2.1", "192.0.2.2");
     let mut waiting = Vec::new();
     for second in [11, 21, 31] {
@@ -255,7 +254,7 @@ async fn one_client_leaves_room_for_others_in_the_queue() {
     }
     eventually("nothing is under way", || server.segments.under_way() == 0).await;
     let path = "/audio/show.mp3?pos=52&bitrate=192";
-    let new = server.open("GET", path, &[("x-forwarded-for", greedy)]).await;
+    let new = open_for(&server, greedy, path).await;
     assert_eq!(new.status, 200, "it was given back");
     new.rest().await;
 }
@@ -271,11 +270,7 @@ async fn one_client_who_goes_on_from_what_is_coded_leaves_room_for_others_too() 
         eventually("nothing is under way", || server.segments.under_way() == 0).await;
     }
     let keep = without_encoder(&server).await;
-    let open = |client: &'static str, segment: u32| {
-        let server = &server;
-        let path = at(segment);
-        async move { server.open("GET", &path, &[("x-forwarded-for", client)]).await }
-    };
+    let open = |client, segment| open_for(&server, client, at(segment));
     let mut greedy = Vec::new();
     for segment in [4, 8, 12, 16, 20] {
         greedy.push((open("192.0.2.1", segment).await, Vec::new()));

@@ -110,7 +110,7 @@ fn soak(plan: Plan) {
     let before = Takes::of(&server);
     let soak = Soak::new(plan, root.path(), kept.path(), server.address);
     let wrong = match go_on(&soak, &server) {
-        Ok(warm) => after(&soak, &mut server, before, warm),
+        Ok(()) => after(&soak, &mut server, before),
         Err(wrong) => wrong,
     };
     if !wrong.is_empty() {
@@ -125,8 +125,8 @@ fn soak(plan: Plan) {
     }
 }
 
-/// Everybody comes and everybody goes; what the server took when it was warm, or what was wrong.
-fn go_on(soak: &Soak, server: &Process) -> Result<Takes, Vec<String>> {
+/// Everybody comes and everybody goes; what was wrong.
+fn go_on(soak: &Soak, server: &Process) -> Result<(), Vec<String>> {
     thread::scope(|scope| {
         let judge = scope.spawn(|| noticed(soak, || judge_all(soak)));
         let recorders = (0..soak.plan.recorders)
@@ -135,7 +135,7 @@ fn go_on(soak: &Soak, server: &Process) -> Result<Takes, Vec<String>> {
             .map(|number| scope.spawn(move || noticed(soak, || Listener::new(soak, number).run())));
         let members: Vec<_> =
             recorders.collect::<Vec<_>>().into_iter().chain(listeners.collect::<Vec<_>>()).collect();
-        let warm = noticed(soak, || watch(soak, server));
+        let watched = noticed(soak, || watch(soak, server));
         for step in [LAST_ORDERS, RECORDERS_GO, ALL_LEAVE] {
             soak.close(step);
             soak.pass(soak.plan.close);
@@ -147,11 +147,10 @@ fn go_on(soak: &Soak, server: &Process) -> Result<Takes, Vec<String>> {
         if panicked > 0 {
             wrong.push(format!("{panicked} recorders or listeners panicked: see above"));
         }
-        let warm = warm.flatten();
-        if warm.is_none() {
+        if watched.is_none() {
             wrong.push("the server could not be looked at".to_owned());
         }
-        warm.filter(|_| wrong.is_empty()).ok_or(wrong)
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     })
 }
 
@@ -164,20 +163,15 @@ fn noticed<T>(soak: &Soak, work: impl FnOnce() -> T) -> Option<T> {
     done.ok()
 }
 
-/// Looks at the server until time is up, or something is wrong; what it took when a quarter of the time was over.
-fn watch(soak: &Soak, server: &Process) -> Option<Takes> {
+/// Looks at the server until time is up, or something is wrong.
+fn watch(soak: &Soak, server: &Process) {
     let begun = Instant::now();
-    let mut warm = None;
     println!(
         "| minute | memory, MiB | descriptors | threads | listeners | not judged, MiB |\n|---|---|---|---|---|---|"
     );
     while begun.elapsed() < soak.plan.time && !soak.has_failed() {
         soak.pass(soak.plan.time / 20);
-        let takes = Takes::of(server);
-        if warm.is_none() && begun.elapsed() >= soak.plan.time / 4 {
-            warm = Some(takes);
-        }
-        let Takes { descriptors, threads, memory } = takes;
+        let Takes { descriptors, threads, memory } = Takes::of(server);
         let listeners = machine::sum(&machine::metrics(server.address), "tailcast_listeners");
         let unjudged = soak.unjudged();
         let minute = begun.elapsed().as_secs_f64() / 60.0;
@@ -186,7 +180,6 @@ fn watch(soak: &Soak, server: &Process) -> Option<Takes> {
             memory / 1024
         );
     }
-    warm
 }
 
 /// Judges answers when all is known that they may be of; what was wrong.
@@ -228,7 +221,7 @@ fn judge_all(soak: &Soak) -> Vec<String> {
 }
 
 /// That nothing is left when all have gone, and that the server stops in order; what was wrong.
-fn after(soak: &Soak, server: &mut Process, before: Takes, warm: Takes) -> Vec<String> {
+fn after(soak: &Soak, server: &mut Process, before: Takes) -> Vec<String> {
     let mut wrong: Vec<String> = machine::gives_back(server, before, CACHE).err().into_iter().collect();
     let after = Takes::of(server);
     wrong.extend(machine::has_said(server));
@@ -239,6 +232,6 @@ fn after(soak: &Soak, server: &mut Process, before: Takes, warm: Takes) -> Vec<S
     println!();
     println!("lives of recordings: {}", soak.archive.count());
     soak.tally.print();
-    println!("before: {before:?}\nwarm: {warm:?}\nafter: {after:?}");
+    println!("before: {before:?}\nafter: {after:?}");
     wrong
 }
