@@ -158,7 +158,7 @@ impl Server {
         let (listener, address) = listen_on(config.listen, &listen)?;
         let admin = config.admin_listen.map(|address| listen_on(address, &admin_listen)).transpose()?;
         let (stop, stopping) = watch::channel(false);
-        let waveforms = Waveforms::new(Arc::clone(&segments));
+        let waveforms = Waveforms::new(Arc::clone(&segments), config.cache);
         let (metrics, clients) = (Metrics::new(), Clients::new(&limits));
         metrics.gather(Gathered::new(config, &segments, &waveforms, &clients));
         let most_ranges = MostRanges(limits.ranges);

@@ -265,7 +265,7 @@ async fn every_option_is_in_force(place: Place) {
         ("listen", "127.0.0.2:0"),
         ("pcm", "s24be:44100:1"),
         ("growth-timeout", "2500ms"),
-        ("cache", "1MiB"),
+        ("cache", "80MiB"),
         ("threads", "7"),
         ("shutdown-timeout", "100ms"),
         ("admin-listen", "127.0.0.3:0"),
@@ -302,7 +302,8 @@ async fn every_option_is_in_force(place: Place) {
         "stall_timeout_seconds\"} 1.004",
         "queue\"} 1005.0",
         "ranges\"} 1.0",
-        "cache_bytes\"} 1048576.0",
+        "cache_bytes\"} 83886080.0",
+        "waveform_bytes\"} 20971520.0",
     ] {
         assert!(
             metrics.contains(&format!("tailcast_limit{{limit=\"{limit}\n")),

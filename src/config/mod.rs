@@ -127,7 +127,7 @@ const SETTINGS: [Setting; 18] = [
         name: "cache",
         value: "SIZE",
         default: Some("256MiB"),
-        help: "How much coded sound to keep in memory (bytes, or with KiB, MiB, GiB)",
+        help: "How much coded sound to keep in memory, and a quarter as much of waveforms (bytes, or with KiB, MiB, GiB)",
     },
     Setting {
         name: "threads",

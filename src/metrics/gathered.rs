@@ -35,7 +35,7 @@ struct Urgency {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "limits are small numbers")]
-fn limits(config: &Config) -> Vec<(&'static str, f64)> {
+fn limits(config: &Config, waveforms: &Waveforms) -> Vec<(&'static str, f64)> {
     let limits = &config.limits;
     vec![
         ("connections", limits.connections.get() as f64),
@@ -46,6 +46,7 @@ fn limits(config: &Config) -> Vec<(&'static str, f64)> {
         ("queue", limits.queue.get() as f64),
         ("ranges", limits.ranges.get() as f64),
         ("cache_bytes", config.cache as f64),
+        ("waveform_bytes", waveforms.most_bytes() as f64),
         ("threads", config.threads as f64),
     ]
 }
@@ -58,7 +59,8 @@ impl Gathered {
         clients: &Arc<Clients>,
     ) -> Self {
         let (segments, waveforms) = (Arc::clone(segments), Arc::clone(waveforms));
-        Self { segments, waveforms, clients: Arc::clone(clients), limits: limits(config) }
+        let limits = limits(config, &waveforms);
+        Self { segments, waveforms, clients: Arc::clone(clients), limits }
     }
 
     fn counters(&self) -> [(&'static str, &'static str, u64); 9] {
@@ -104,6 +106,8 @@ impl Collector for Gathered {
         }
         let bytes = gauge(self.segments.cached_bytes());
         one(&mut encoder, "cache", "Coded sound in the cache", Some(&Unit::Bytes), &bytes)?;
+        let bytes = gauge(self.waveforms.cached_bytes());
+        one(&mut encoder, "waveform", "Waveforms in memory", Some(&Unit::Bytes), &bytes)?;
         let seconds = ConstCounter::new(self.segments.counters().encode_seconds());
         one(&mut encoder, "encode", "Time that encoders took", Some(&Unit::Seconds), &seconds)?;
         self.encode_queue(&mut encoder)?;

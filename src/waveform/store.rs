@@ -21,8 +21,10 @@ use super::{View, WaveformError};
 use crate::recording::{Mark, Recording, RecordingName, State};
 use crate::segments::Segments;
 
-/// Bytes of pyramids that are kept.
-const KEPT_BYTES: u64 = 64 << 20;
+/// Pyramids take as much of memory as a fourth of what segments may,
+const SHARE_OF_CACHE: u64 = 4;
+/// and so many bytes at least: those of one must have room, or it is computed anew for each look.
+const LEAST_BYTES: u64 = 16 << 20;
 /// Bytes that an entry takes beside its pyramid.
 const ENTRY_OVERHEAD: usize = 512;
 /// Turns that are read or computed at a time for one pyramid.
@@ -51,6 +53,7 @@ struct Key {
 pub struct Waveforms {
     segments: Arc<Segments>,
     pyramids: moka::sync::Cache<Key, Arc<Entry>>,
+    most_bytes: u64,
     /// As many as there are encoders, so that however many look, those who listen have a processor as often, and threads
     /// that wait for a disk.
     turns: Arc<Semaphore>,
@@ -107,10 +110,12 @@ struct Work {
 }
 
 impl Waveforms {
-    /// None yet; what they take to compute is done by the encoders of `segments`.
-    pub fn new(segments: Arc<Segments>) -> Arc<Self> {
+    /// None yet; what they take to compute is done by the encoders of `segments`, and `cache` is how many bytes of segments are
+    /// kept.
+    pub fn new(segments: Arc<Segments>, cache: u64) -> Arc<Self> {
+        let most_bytes = (cache / SHARE_OF_CACHE).max(LEAST_BYTES);
         let pyramids = moka::sync::Cache::builder()
-            .max_capacity(KEPT_BYTES)
+            .max_capacity(most_bytes)
             .weigher(|_: &Key, entry: &Arc<Entry>| {
                 u32::try_from(entry.pyramid.read().bytes() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
             })
@@ -118,7 +123,7 @@ impl Waveforms {
             .build();
         let most_turns = segments.threads();
         let turns = Arc::new(Semaphore::new(most_turns));
-        Arc::new(Self { segments, pyramids, turns, most_turns, counters: Counters::default() })
+        Arc::new(Self { segments, pyramids, most_bytes, turns, most_turns, counters: Counters::default() })
     }
 
     /// Reads, or whatever else may take its time, when its turn comes.
@@ -148,6 +153,11 @@ impl Waveforms {
     /// Pyramids that are being extended.
     pub fn under_way(&self) -> usize {
         self.counters.drivers.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of pyramids that are kept at most.
+    pub fn most_bytes(&self) -> u64 {
+        self.most_bytes
     }
 
     /// Bytes of the pyramids that are kept.
