@@ -63,7 +63,7 @@ load:
 soak:
     cargo test --locked --test soak -- --ignored --nocapture
 
-# Runs what docs/reliability.md has figures of, or some of it (soak, load, kills, fuzzing), and writes them there
+# Runs what docs/reliability.md has figures of, or parts of it (docs/reliability.sh tells them), and writes them there
 reliability *PARTS:
     docs/reliability.sh {{PARTS}}
 

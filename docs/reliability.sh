@@ -1,18 +1,47 @@
 #!/usr/bin/env bash
 # Runs what docs/reliability.md has figures of, and puts there what each of them said: all, or those that are named.
 #
-#   docs/reliability.sh [soak] [load] [kills] [fuzzing]
+#   docs/reliability.sh [tests] [soak] [load] [kills] [fuzzing] [answers] [dependencies]
 #
-# All together take an hour and a half, and a machine of their own.
+# All together take more than an hour and a half, and a machine of their own. `dependencies` needs cargo-deny, `fuzzing` a
+# nightly toolchain and cargo-fuzz, `answers` PyPI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+page=docs/reliability.md
+parts=(tests soak load kills fuzzing answers dependencies)
 
+# How many passed, by the file that they are in: `limits: 16`, or `src::segments::pool: 4` beside the code.
+tests() {
+    TAILCAST_REQUIRE_JUDGES=1 RUST_TEST_THREADS=$((2 * $(nproc))) cargo test --locked 2>&1 | awk '
+        $1 == "Running" {
+            file = $2 == "unittests" ? "" : $2
+            sub(/(\/main)?\.rs$/, "", file)
+            sub(/.*\//, "", file)
+        }
+        $1 == "Doc-tests" { file = "examples" }
+        /^test .* ok$/ {
+            name = "src::" $2
+            sub(/::tests::.*/, "", name)
+            passed[file == "" ? name : file]++
+        }
+        END { for (name in passed) print name ": " passed[name] }' | sort
+}
 soak() { cargo test --locked --test soak -- --ignored --nocapture; }
 load() { cargo bench --locked --bench load; }
 kills() { cargo test --locked --test kill -- --ignored --nocapture; }
 fuzzing() {
     for target in $(basename -s .rs fuzz/targets/*.rs); do
         fuzz/run.sh 60 $target 2>&1 | sed -n "s/^Done /$target: /p"
+    done
+}
+# The summary that it ends with.
+answers() {
+    cargo build --locked
+    tests/openapi/schemathesis.sh target/debug/tailcast --max-examples 30 --workers 4 | sed -n '/= SUMMARY =/,$p' | sed '/=====/d'
+}
+dependencies() {
+    for manifest in Cargo.toml fuzz/Cargo.toml; do
+        echo "$manifest: $(cargo deny --manifest-path $manifest --log-level error check licenses bans sources 2>&1)"
     done
 }
 
@@ -27,16 +56,39 @@ write() {
             printf "```\n"
             while ((getline line < said) > 0) if (line !~ /^(running|test |$)/) print line
             printf "```\n"
-        }' docs/reliability.md >"$said.md"
-    mv "$said.md" docs/reliability.md
+        }' $page >"$said.md"
+    mv "$said.md" $page
 }
 
-[ $# -gt 0 ] || set -- soak load kills fuzzing
+# The last column of the promises: how many tests passed in the files that hold each.
+sum_up() {
+    local summed
+    summed=$(mktemp)
+    awk '
+        # First what is written under `tests`, then everything.
+        FNR == 1 { reading++ }
+        reading == 1 { if ($0 ~ /^<!--/) inside = /tests/; else if (inside) passed[$1] = $2; next }
+        /^## / { promises = /Promises/ }
+        promises && /^\|.*`/ {
+            split($0, column, / *\| */)
+            sum = 0
+            for (held = column[3]; match(held, /`[^`]*`/); held = substr(held, RSTART + RLENGTH)) {
+                name = substr(held, RSTART + 1, RLENGTH - 2)
+                sub(/\/$|\.rs$/, "", name)
+                if (name ~ /^src\//) gsub(/\//, "::", name)
+                else sub(/.*\//, "", name)
+                sum += passed[name ":"]
+            }
+            print "| " column[2] " | " column[3] " |" (sum ? " " sum " tests" : "") " |"
+            next
+        }
+        { print }' $page $page >"$summed"
+    mv "$summed" $page
+}
+
+[ $# -gt 0 ] || set -- "${parts[@]}"
 for part; do
-    case $part in
-    soak | load | kills | fuzzing) ;;
-    *) echo "there is no part \`$part\` (there are: soak, load, kills, fuzzing)" >&2 && exit 2 ;;
-    esac
+    [[ " ${parts[*]} " == *" $part "* ]] || { echo "there is no part \`$part\` (there are: ${parts[*]})" >&2 && exit 2; }
 done
 for part; do
     said=$(mktemp)
@@ -44,3 +96,4 @@ for part; do
     write "$part" "$said"
     rm "$said"
 done
+sum_up
