@@ -35,13 +35,13 @@ const PLACES: [Place; 4] = [
 const LENGTHS: [(&str, u64); 2] = [("hours", 2 * HOUR), ("week", 7 * DAY)];
 
 /// Seeks to each place with a server that has coded nothing.
-const SEEKS: u64 = 20;
+const SEEKS: u64 = 10;
 /// Servers in a round that nobody takes turns with: one seek in a hundred wants hundreds of them to be told.
-const MORE: u64 = 4;
+const MORE: u64 = 9;
 /// Seconds that those of one server are from those of the one before, so that they land all over a segment.
 const SHIFT: f64 = 0.11;
-/// Seconds between two of them: more than a segment, so that none finds what the one before has coded.
-const APART: f64 = 2.9;
+/// Seconds between two of them: more than two segments, so that none finds what the one before has coded or begun ahead.
+const APART: f64 = 5.7;
 /// What is not wanted any more should not be in the next one's way.
 const PAUSE: Duration = Duration::from_millis(30);
 const WANTED: usize = 4096;
@@ -61,7 +61,7 @@ pub fn run(settings: &Settings, root: &Path) -> Section {
     section.say(
         "From asking to having them: a new connection to tailcast and `?pos=`, a new ffmpeg with `-ss` to a pipe. The \
          first three places are in a recording of two hours, the last in one of seven days, both with sound around the places and \
-         holes elsewhere. One seek of ours in five takes turns with one of ffmpeg; the others are there for the p99.",
+         holes elsewhere. One seek of ours in ten takes turns with one of ffmpeg; the others are there for the p99.",
     );
     for format in &FORMATS {
         measure(settings, root, format, &mut section);
@@ -122,7 +122,7 @@ const FLAT: f64 = 1.25;
 
 fn ours(server: &Process, place: &Place, format: &Format, second: f64) -> f64 {
     let begun = Instant::now();
-    let path = format!("/audio/{}.{}?pos={second:.1}", place.recording, format.extension);
+    let path = format!("/audio/{}.{}?pos={second:.2}", place.recording, format.extension);
     Client::connect(server.address).get_first(&path, None, WANTED as u64);
     let took = begun.elapsed().as_secs_f64();
     thread::sleep(PAUSE);
@@ -131,7 +131,7 @@ fn ours(server: &Process, place: &Place, format: &Format, second: f64) -> f64 {
 
 fn theirs(root: &Path, place: &Place, format: &Format, second: f64) -> f64 {
     let path = root.join(format!("{}.pcm", place.recording));
-    let second = format!("{second:.1}");
+    let second = format!("{second:.2}");
     let input = [&sound::FFMPEG_INPUT[..], &["-ss", &second, "-i", path.to_str().unwrap()]].concat();
     let begun = Instant::now();
     let mut ffmpeg =
