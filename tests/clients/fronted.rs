@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::judge::{Desk, says};
-use crate::stage::{Client, FORMATS, Recorder, finished, longer_than, seconds, server};
+use crate::stage::{Client, FORMATS, PCM, Recorder, finished, longer_than, seconds, server};
 use crate::support::judged::Judged;
 use crate::support::{Root, Running, eventually, wait};
 
@@ -15,6 +16,8 @@ pub const TESTS: &[Judged] = &[
         judges: NEEDED,
         test: growing_is_not,
     },
+    Judged { name: "nginx_keeps_clips_of_what_grows", judges: NEEDED, test: clips_are_kept },
+    Judged { name: "nginx_keeps_nothing_of_what_has_only_stood_still", judges: NEEDED, test: still_is_not },
     Judged { name: "nginx_passes_events_on_at_once", judges: NEEDED, test: events },
     Judged { name: "nginx_answers_to_ranges_and_conditions_as_the_server", judges: NEEDED, test: conditions },
 ];
@@ -164,6 +167,42 @@ fn growing_is_not() {
     }
 }
 
+fn clips_are_kept() {
+    let root = Root::new();
+    root.growing("live", PCM, &seconds(3));
+    wait(async {
+        let server = server(&root).await;
+        let front = Front::before(&server).await;
+        for format in FORMATS {
+            let path = format!("/audio/live.{format}?pos=0.5&duration=1.5");
+            let clip = server.get(&path).await.body;
+            for found in ["miss", "hit"] {
+                let told = front.get(&path, &[]);
+                assert_eq!((told.status(), told.header("x-cache")), ("200", Some(found)), "{format}");
+                assert!(told.body == clip, "{format}");
+            }
+        }
+    });
+}
+
+/// It may go on.
+fn still_is_not() {
+    let root = Root::new();
+    root.growing("live", PCM, &seconds(3));
+    wait(async {
+        let server = Running::with(&root, |config| config.growth_timeout = Duration::from_millis(200)).await;
+        let front = Front::before(&server).await;
+        // To its end.
+        let whole = server.get("/audio/live.mp3").await.body;
+        for _ in 0..2 {
+            let told = front.get("/audio/live.mp3", &[]);
+            assert_eq!((told.status(), told.header("x-cache")), ("200", None));
+            assert!(told.body == whole);
+        }
+        assert_eq!(front.kept(), [""; 0].map(PathBuf::from));
+    });
+}
+
 fn events() {
     let sound = seconds(3);
     let root = Root::new();
@@ -184,7 +223,7 @@ fn events() {
 
 fn conditions() {
     let root = finished(&seconds(3));
-    root.growing("live", crate::stage::PCM, &seconds(1));
+    root.growing("live", PCM, &seconds(1));
     wait(async {
         let server = server(&root).await;
         let front = Front::before(&server).await;
@@ -204,6 +243,8 @@ fn conditions() {
             assert_eq!(get("show.mp3", &["-H", "If-Match: \"another\""]).status(), "412");
             let last = get("show.mp3", &["-r", "-10", "-H", &if_range]);
             assert_eq!((last.status(), &last.body[..]), ("206", &whole.body[whole.body.len() - 10..]));
+            let several = get("show.mp3", &["-r", "0-9,20-29"]);
+            assert_eq!((several.status(), several.body == whole.body), ("200", true));
             let changed = get("show.mp3", &["-r", "-10", "-H", "If-Range: \"another\""]);
             assert_eq!((changed.status(), changed.body == whole.body), ("200", true));
         }
