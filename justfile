@@ -70,6 +70,7 @@ reliability *PARTS:
 # Licences, sources and duplicates of the dependencies (needs cargo-deny)
 deny:
     cargo deny check licenses bans sources
+    cargo deny --manifest-path fuzz/Cargo.toml check licenses bans sources
 
 # Known holes in the dependencies (needs cargo-audit, and GitHub, where the database of them is)
 audit:

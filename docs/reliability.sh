@@ -3,8 +3,8 @@
 #
 #   docs/reliability.sh [tests] [soak] [load] [kills] [fuzzing] [answers] [dependencies]
 #
-# All together take more than an hour and a half, and a machine of their own. `dependencies` needs cargo-deny, `fuzzing` a
-# nightly toolchain and cargo-fuzz, `answers` PyPI.
+# All together take more than an hour and a half, and a machine of their own. `tests` needs the programs that `.ci/run`
+# installs, `dependencies` cargo-deny, `fuzzing` a nightly toolchain and cargo-fuzz, `answers` PyPI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 page=docs/reliability.md
@@ -15,12 +15,13 @@ tests() {
     TAILCAST_REQUIRE_JUDGES=1 RUST_TEST_THREADS=$((2 * $(nproc))) cargo test --locked 2>&1 | awk '
         $1 == "Running" {
             file = $2 == "unittests" ? "" : $2
+            crate = /tailcast_codecs/ ? "codecs::src::" : "src::"
             sub(/(\/main)?\.rs$/, "", file)
             sub(/.*\//, "", file)
         }
         $1 == "Doc-tests" { file = "examples" }
         /^test .* ok$/ {
-            name = "src::" $2
+            name = crate $2
             sub(/::tests::.*/, "", name)
             passed[file == "" ? name : file]++
         }
@@ -40,8 +41,10 @@ answers() {
     tests/openapi/schemathesis.sh target/debug/tailcast --max-examples 30 --workers 4 | sed -n '/= SUMMARY =/,$p' | sed '/=====/d'
 }
 dependencies() {
+    local manifest said
     for manifest in Cargo.toml fuzz/Cargo.toml; do
-        echo "$manifest: $(cargo deny --manifest-path $manifest --log-level error check licenses bans sources 2>&1)"
+        said=$(cargo deny --manifest-path $manifest --log-level error check licenses bans sources 2>&1)
+        echo "$manifest: $said"
     done
 }
 
@@ -74,7 +77,7 @@ sum_up() {
             sum = 0
             for (held = column[3]; match(held, /`[^`]*`/); held = substr(held, RSTART + RLENGTH)) {
                 name = substr(held, RSTART + 1, RLENGTH - 2)
-                sub(/\/$|\.rs$/, "", name)
+                sub(/\/$|(\/mod)?\.rs$/, "", name)
                 if (name ~ /^src\//) gsub(/\//, "::", name)
                 else sub(/.*\//, "", name)
                 sum += passed[name ":"]
