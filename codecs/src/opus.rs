@@ -38,7 +38,7 @@ pub fn coded_rate(source: u32) -> u32 {
     if RATES.contains(&source) { source } else { GRANULE_RATE }
 }
 
-/// Whether a recording is coded as speech: one channel, at most 16 kHz.
+/// Whether a recording is coded as speech: one channel, at 8, 12 or 16 kHz. (What is resampled is coded at 48 kHz.)
 pub fn is_voice(spec: PcmSpec, channels: u16) -> bool {
     channels == 1 && coded_rate(spec.rate) <= 16_000
 }

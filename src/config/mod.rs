@@ -157,7 +157,7 @@ const SETTINGS: [Setting; 18] = [
         name: "requests-per-address",
         value: "N",
         default: Some("256"),
-        help: "Requests of one client's address that are under way at a time",
+        help: "Connections of one client's address, or its requests by a trusted proxy, at a time",
     },
     Setting {
         name: "trusted-proxies",
