@@ -384,11 +384,15 @@ impl BodyReader {
 
     /// Bytes of the canonical packets from `offset` on; `None` if the server stops.
     async fn canonical(&mut self, offset: u64) -> Result<Option<Found>, BodyError> {
-        if self.wait_for_place(offset).await?.is_none() {
+        let len = self.rendition.cut().grid().segment_len();
+        let (number, within) = (offset / len, offset % len);
+        if self.wait_for_place(number).await?.is_none() {
             return Ok(None);
         }
         // Nothing but these is kept while it waits: there may be thousands of it.
-        let Some(within) = self.open_at(offset)? else { return Ok(Some(Found::Ended)) };
+        if !self.hold_at(offset, number)? {
+            return Ok(Some(Found::Ended));
+        }
         let following = self.follows();
         let Some((_, reader)) = self.held.front_mut() else { return Err(SegmentError::Gone.into()) };
         let found = tokio::select! {
@@ -401,10 +405,9 @@ impl BodyReader {
         Ok(Some(found))
     }
 
-    /// Waits until its client may have another segment coded, if the one that `offset` lies in has to be, for this body
-    /// alone; `None` if the server stops.
-    async fn wait_for_place(&mut self, offset: u64) -> Result<Option<()>, BodyError> {
-        let (number, _) = self.segment_at(offset);
+    /// Waits until its client may have another segment coded, if segment `number` has to be, for this body alone; `None` if
+    /// the server stops.
+    async fn wait_for_place(&mut self, number: u64) -> Result<Option<()>, BodyError> {
         self.let_go_before(number);
         let Some(share) = self.share.as_ref().filter(|_| self.needs_place(number)).cloned() else {
             return Ok(Some(()));
@@ -450,25 +453,18 @@ impl BodyReader {
         }
     }
 
-    /// Holds the segment that `offset` lies in, and says where in it that is; `None` if the recording has ended, so that its
-    /// length has to be known first.
-    fn open_at(&mut self, offset: u64) -> Result<Option<u64>, BodyError> {
+    /// Holds segment `number`, which `offset` lies in; false if the recording has ended, so that its length has to be known
+    /// first.
+    fn hold_at(&mut self, offset: u64, number: u64) -> Result<bool, BodyError> {
         let extent = self.extent();
         match extent.state {
             State::Lost(error) => return Err(error.into()),
             // A segment must not be read that goes on behind the end, in silence.
-            State::Ended { .. } if self.end.is_none() => return Ok(None),
+            State::Ended { .. } if self.end.is_none() => return Ok(false),
             _ => {}
         }
-        self.hold(offset, &extent);
-        let (_, within) = self.segment_at(offset);
-        Ok(Some(within))
-    }
-
-    /// The number of the segment that an offset among the canonical packets lies in, and where in it that is, in bytes.
-    fn segment_at(&self, offset: u64) -> (u64, u64) {
-        let len = self.rendition.cut().grid().segment_len();
-        (offset / len, offset % len)
+        self.hold(offset, number, &extent);
+        Ok(true)
     }
 
     /// Lets go of the segments before `number`.
@@ -479,9 +475,8 @@ impl BodyReader {
         }
     }
 
-    /// Holds the segment that `offset` lies in and a few after it.
-    fn hold(&mut self, offset: u64, extent: &Extent) {
-        let (number, _) = self.segment_at(offset);
+    /// Holds segment `number`, which `offset` lies in, and a few after it.
+    fn hold(&mut self, offset: u64, number: u64, extent: &Extent) {
         for next in number..=number + self.ahead(offset) {
             let held = self.held.back().is_some_and(|(held, _)| *held >= next);
             if held {

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -89,6 +89,18 @@ struct Daemon {
 }
 
 impl Daemon {
+    /// A server of a folder, what it logs behind its first line, and where that says it listens.
+    fn logging_to_a_pipe(root: &str) -> (Self, BufReader<ChildStderr>, SocketAddr) {
+        let mut command = program(&["serve", "--root", root, "--listen", "127.0.0.1:0"]);
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut server = Self { child, said: TempDir::new().unwrap() };
+        let mut log = BufReader::new(server.child.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        let address = url_in(&line).unwrap().parse().unwrap();
+        (server, log, address)
+    }
+
     fn start(mut command: Command) -> Self {
         let said = tempfile::tempdir().unwrap();
         let file = |name| File::create(said.path().join(name)).unwrap();
@@ -499,13 +511,9 @@ async fn serving_ends_with_success_on_either_signal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_takes_any_more_stops_no_answer() {
     let (_root, path, _beside) = some_root();
-    let mut command = program(&["serve", "--root", &path, "--listen", "127.0.0.1:0"]);
-    let mut server =
-        Daemon { child: command.stderr(Stdio::piped()).spawn().unwrap(), said: TempDir::new().unwrap() };
-    let mut line = String::new();
-    BufReader::new(server.child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let address: SocketAddr = url_in(&line).unwrap().parse().unwrap();
-    // The reader is gone by now, and a refusal is logged.
+    let (mut server, log, address) = Daemon::logging_to_a_pipe(&path);
+    drop(log);
+    // A refusal is logged.
     assert_eq!(get(address, "/audio/none.mp3").await.status, 404);
     assert_eq!(get(address, "/healthz").await.status, 200);
     server.signal("TERM");
@@ -515,13 +523,7 @@ async fn a_log_that_nobody_takes_any_more_stops_no_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_whose_reader_stands_still_stops_no_answer() {
     let (_root, path, _beside) = some_root();
-    let mut command = program(&["serve", "--root", &path, "--listen", "127.0.0.1:0"]);
-    let mut server =
-        Daemon { child: command.stderr(Stdio::piped()).spawn().unwrap(), said: TempDir::new().unwrap() };
-    let mut log = BufReader::new(server.child.stderr.take().unwrap());
-    let mut line = String::new();
-    log.read_line(&mut line).unwrap();
-    let address: SocketAddr = url_in(&line).unwrap().parse().unwrap();
+    let (mut server, log, address) = Daemon::logging_to_a_pipe(&path);
     // A pipe holds 64 KiB; this is several times that.
     let long = "x".repeat(150);
     let client = reqwest::Client::new();

@@ -48,13 +48,13 @@ pub struct Share {
 impl Share {
     /// Room for one more segment, if there is any.
     pub fn try_take(&self) -> Option<Place> {
-        self.shares.places(self.client).try_acquire_owned().ok().map(|permit| Place(Some(permit)))
+        Place::of(self.shares.places(self.client))
     }
 
     /// Room for a segment that is not waited for yet: as long as there is as much again for one that is.
     pub fn try_take_ahead(&self) -> Option<Place> {
         let places = self.shares.places(self.client);
-        if places.available_permits() > self.shares.most / 2 { self.try_take() } else { None }
+        if places.available_permits() > self.shares.most / 2 { Place::of(places) } else { None }
     }
 
     /// Whose it is.
@@ -77,6 +77,12 @@ impl Share {
 /// Room for one segment; given back when dropped.
 #[derive(Debug)]
 pub struct Place(#[expect(dead_code, reason = "it is there to be dropped")] Option<OwnedSemaphorePermit>);
+
+impl Place {
+    fn of(places: Arc<Semaphore>) -> Option<Self> {
+        places.try_acquire_owned().ok().map(|permit| Self(Some(permit)))
+    }
+}
 
 #[cfg(test)]
 mod tests {

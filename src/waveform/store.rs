@@ -53,7 +53,6 @@ struct Key {
 pub struct Waveforms {
     segments: Arc<Segments>,
     pyramids: moka::sync::Cache<Key, Arc<Entry>>,
-    most_bytes: u64,
     /// As many as there are encoders, so that however many look, those who listen have a processor as often, and threads
     /// that wait for a disk.
     turns: Arc<Semaphore>,
@@ -113,9 +112,8 @@ impl Waveforms {
     /// None yet; what they take to compute is done by the encoders of `segments`, and `cache` is how many bytes of segments are
     /// kept.
     pub fn new(segments: Arc<Segments>, cache: u64) -> Arc<Self> {
-        let most_bytes = (cache / SHARE_OF_CACHE).max(LEAST_BYTES);
         let pyramids = moka::sync::Cache::builder()
-            .max_capacity(most_bytes)
+            .max_capacity((cache / SHARE_OF_CACHE).max(LEAST_BYTES))
             .weigher(|_: &Key, entry: &Arc<Entry>| {
                 u32::try_from(entry.pyramid.read().bytes() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
             })
@@ -123,7 +121,7 @@ impl Waveforms {
             .build();
         let most_turns = segments.threads();
         let turns = Arc::new(Semaphore::new(most_turns));
-        Arc::new(Self { segments, pyramids, most_bytes, turns, most_turns, counters: Counters::default() })
+        Arc::new(Self { segments, pyramids, turns, most_turns, counters: Counters::default() })
     }
 
     /// Reads, or whatever else may take its time, when its turn comes.
@@ -157,7 +155,7 @@ impl Waveforms {
 
     /// Bytes of pyramids that are kept at most.
     pub fn most_bytes(&self) -> u64 {
-        self.most_bytes
+        self.pyramids.policy().max_capacity().unwrap_or(u64::MAX)
     }
 
     /// Bytes of the pyramids that are kept.

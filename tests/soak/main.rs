@@ -109,10 +109,10 @@ fn soak(plan: Plan) {
     machine::metrics(server.address);
     let before = Takes::of(&server);
     let soak = Soak::new(plan, root.path(), kept.path(), server.address);
-    let wrong = match go_on(&soak, &server) {
-        Ok(()) => after(&soak, &mut server, before),
-        Err(wrong) => wrong,
-    };
+    let mut wrong = go_on(&soak, &server);
+    if wrong.is_empty() {
+        wrong = after(&soak, &mut server, before);
+    }
     if !wrong.is_empty() {
         let (root, kept) = (root.keep(), kept.keep());
         println!(
@@ -126,7 +126,7 @@ fn soak(plan: Plan) {
 }
 
 /// Everybody comes and everybody goes; what was wrong.
-fn go_on(soak: &Soak, server: &Process) -> Result<(), Vec<String>> {
+fn go_on(soak: &Soak, server: &Process) -> Vec<String> {
     thread::scope(|scope| {
         let judge = scope.spawn(|| noticed(soak, || judge_all(soak)));
         let recorders = (0..soak.plan.recorders)
@@ -150,7 +150,7 @@ fn go_on(soak: &Soak, server: &Process) -> Result<(), Vec<String>> {
         if watched.is_none() {
             wrong.push("the server could not be looked at".to_owned());
         }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        wrong
     })
 }
 
