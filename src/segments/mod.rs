@@ -169,7 +169,8 @@ pub struct Waiting {
 #[derive(Debug)]
 pub struct Segments {
     pool: Pool,
-    cache: moka::sync::Cache<Key, Arc<Segment>>,
+    /// The bytes of those that are sealed, and nothing else: there may be ten thousands.
+    cache: moka::sync::Cache<Key, Bytes>,
     under_way: Table<Key>,
     /// Those of them for which there is sound to code.
     busy: AtomicUsize,
@@ -189,9 +190,7 @@ impl Segments {
         let evicted = Arc::clone(&counters.evicted);
         let cache = moka::sync::Cache::builder()
             .max_capacity(cache_bytes)
-            .weigher(|_: &Key, segment: &Arc<Segment>| {
-                u32::try_from(segment.len() + ENTRY_OVERHEAD as u64).unwrap_or(u32::MAX)
-            })
+            .weigher(|_: &Key, bytes: &Bytes| u32::try_from(bytes.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX))
             // The plain rule, so that what a listener has just heard is what the next one finds.
             .eviction_policy(moka::policy::EvictionPolicy::lru())
             .eviction_listener(move |_, _, cause| {
@@ -504,9 +503,8 @@ impl Driver {
     }
 
     fn seal(&self) {
-        self.segment.seal();
         // Into the cache first, so that at no time it is in neither.
-        self.segments.cache.insert(self.key.clone(), Arc::clone(&self.segment));
+        self.segments.cache.insert(self.key.clone(), self.segment.seal());
         self.segments.cache.run_pending_tasks();
         self.segments.counters.sealed.fetch_add(1, Ordering::Relaxed);
         self.finish(Status::Whole);

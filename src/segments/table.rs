@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::segment::{Segment, SegmentReader};
@@ -43,17 +44,13 @@ impl<Key: Eq + Hash + Clone> Table<Key> {
 
     /// A reader of the segment that is under way, or else of the one that is `sealed`, or else of a new one, which
     /// is under way from now on.
-    pub(super) fn open(
-        &self,
-        key: &Key,
-        sealed: impl FnOnce() -> Option<Arc<Segment>>,
-    ) -> (SegmentReader, Origin) {
+    pub(super) fn open(&self, key: &Key, sealed: impl FnOnce() -> Option<Bytes>) -> (SegmentReader, Origin) {
         let mut segments = self.segments.lock();
         if let Some(segment) = segments.get(key) {
             return (segment.reader(), Origin::UnderWay);
         }
-        if let Some(segment) = sealed() {
-            return (segment.reader(), Origin::Sealed);
+        if let Some(bytes) = sealed() {
+            return (SegmentReader::sealed(bytes), Origin::Sealed);
         }
         let segment = Arc::new(Segment::new());
         segments.insert(key.clone(), Arc::clone(&segment));

@@ -232,7 +232,7 @@ const KEY: u8 = 0;
 struct World {
     under_way: Table<u8>,
     /// In place of the cache.
-    sealed: Mutex<Option<Arc<Segment>>>,
+    sealed: Mutex<Option<Bytes>>,
     /// How many of the chunks there are.
     recorded: watch::Sender<usize>,
 }
@@ -252,8 +252,7 @@ async fn drive(world: Arc<World>, segment: Arc<Segment>) {
             coded += 1;
         }
         if coded == CHUNKS.len() {
-            segment.seal();
-            let other = world.sealed.lock().replace(Arc::clone(&segment));
+            let other = world.sealed.lock().replace(segment.seal());
             assert!(other.is_none(), "coded twice");
             world.under_way.remove(&KEY, &segment);
             return segment.end(Status::Whole);
