@@ -156,7 +156,7 @@ impl Rendition {
         let ended = matches!(finished.by, Decided::ByEnd { .. });
         let mut hasher = blake3::Hasher::new();
         hasher.update(&FORMAT_VERSION.to_le_bytes());
-        for text in BUILD.into_iter().chain([self.recording().name().as_str(), self.track.codec_id()]) {
+        for text in BUILD.into_iter().chain([self.recording().name().as_str(), &self.codec().id()]) {
             hasher.update(&(text.len() as u64).to_le_bytes());
             hasher.update(text.as_bytes());
         }

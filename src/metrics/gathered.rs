@@ -73,7 +73,7 @@ impl Gathered {
             ("segments_abandoned", "Segments that nobody wanted any more", count(&counters.abandoned)),
             ("segments_joined", "Listeners that found their segment being coded", count(&counters.joined)),
             ("cache_hits", "Listeners that found their segment in the cache", count(&counters.hits)),
-            ("cache_evictions", "Segments that made room for others", counters.evicted()),
+            ("cache_evictions", "Segments that made room for others", self.segments.evicted()),
             ("waveform_frames_gathered", "Frames read for all who look", count(&looks.gathered)),
             ("waveform_frames_read", "Frames read for one who looks", count(&looks.read)),
             ("encoder_panics", "Panics of encoders: bugs", self.segments.panicked()),
@@ -84,7 +84,7 @@ impl Gathered {
         let len = |count: usize| count as u64;
         [
             ("addresses", "Clients with something under way", len(self.clients.addresses())),
-            ("cache_segments", "Segments in the cache", self.segments.cached()),
+            ("cache_segments", "Segments in the cache", len(self.segments.cached())),
             ("waveform_turns", "Reads for waveforms at this moment", len(self.waveforms.turns())),
             ("segments_under_way", "Segments that are not whole yet", len(self.segments.under_way())),
             (

@@ -13,6 +13,7 @@
 //! by a bounded pool of threads ([`pool`]), never the async executor's. Turns are short, so that many segments that are
 //! wanted at once get on together.
 
+mod cache;
 pub mod pool;
 pub mod segment;
 pub mod share;
@@ -25,12 +26,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use moka::notification::RemovalCause;
 use tailcast_codecs::coder::Available;
 use tailcast_codecs::{Codec, CodecError, SegmentCoder};
 use tokio::sync::watch;
 
 use crate::recording::{Extent, Recording, RecordingError, State};
+use cache::Cache;
 use pool::{Pool, Urgency};
 use segment::{Segment, SegmentReader, Status};
 use share::Place;
@@ -57,19 +58,16 @@ pub struct Track {
     pub recording: Arc<Recording>,
     /// What is made of it.
     pub codec: Arc<dyn Codec>,
-    codec_id: Arc<str>,
+    /// Of the format's name with all its parameters, for the keys of segments: with the name in them, each segment in the
+    /// cache would keep hold of a small piece of memory of whoever had it coded.
+    codec_digest: blake3::Hash,
 }
 
 impl Track {
     /// A recording in a format.
     pub fn new(recording: Arc<Recording>, codec: Arc<dyn Codec>) -> Self {
-        let codec_id = codec.id().into();
-        Self { recording, codec, codec_id }
-    }
-
-    /// The format's name with all its parameters.
-    pub fn codec_id(&self) -> &str {
-        &self.codec_id
+        let codec_digest = blake3::hash(codec.id().as_bytes());
+        Self { recording, codec, codec_digest }
     }
 
     /// Whether the recorder is at work on the sound of a segment.
@@ -91,7 +89,7 @@ impl Track {
         let ended = matches!(extent.state, State::Ended { .. });
         Key {
             recording: self.recording.id(),
-            codec: Arc::clone(&self.codec_id),
+            codec: self.codec_digest,
             number,
             end: (ended && reaches_end).then_some(extent.frames),
         }
@@ -99,19 +97,16 @@ impl Track {
 }
 
 /// What makes one segment different from another.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     recording: u64,
-    codec: Arc<str>,
+    codec: blake3::Hash,
     number: u64,
     end: Option<u64>,
 }
 
 /// Segments for each encoder with which it is [crowded](Segments::is_crowded).
 const CROWD: usize = 8;
-
-/// Bytes that an entry of the cache takes beside the packets.
-const ENTRY_OVERHEAD: usize = 512;
 
 /// Packets coded between two looks at whether anybody still wants them, and between two wake-ups of those
 /// who do: at 128 kbit/s about 2 KiB, a millisecond of work. Coded in longer steps, what a listener waits for would
@@ -137,18 +132,12 @@ pub struct Counters {
     pub joined: AtomicU64,
     /// Nanoseconds that encoders were at work.
     encoding: AtomicU64,
-    evicted: Arc<AtomicU64>,
 }
 
 impl Counters {
     /// Seconds that encoders were at work, all of them together.
     pub fn encode_seconds(&self) -> f64 {
         Duration::from_nanos(self.encoding.load(Ordering::Relaxed)).as_secs_f64()
-    }
-
-    /// Segments that left the cache to make room for others.
-    pub fn evicted(&self) -> u64 {
-        self.evicted.load(Ordering::Relaxed)
     }
 }
 
@@ -169,8 +158,7 @@ pub struct Waiting {
 #[derive(Debug)]
 pub struct Segments {
     pool: Pool,
-    /// The bytes of those that are sealed, and nothing else: there may be ten thousands.
-    cache: moka::sync::Cache<Key, Bytes>,
+    cache: Cache<Key>,
     under_way: Table<Key>,
     /// Those of them for which there is sound to code.
     busy: AtomicUsize,
@@ -186,19 +174,9 @@ impl Segments {
     /// # Errors
     /// When the threads cannot be started.
     pub fn new(threads: usize, cache_bytes: u64, most: usize) -> std::io::Result<Arc<Self>> {
-        let counters = Counters::default();
-        let evicted = Arc::clone(&counters.evicted);
-        let cache = moka::sync::Cache::builder()
-            .max_capacity(cache_bytes)
-            .weigher(|_: &Key, bytes: &Bytes| u32::try_from(bytes.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX))
-            // The plain rule, so that what a listener has just heard is what the next one finds.
-            .eviction_policy(moka::policy::EvictionPolicy::lru())
-            .eviction_listener(move |_, _, cause| {
-                evicted.fetch_add(u64::from(cause == RemovalCause::Size), Ordering::Relaxed);
-            })
-            .build();
-        let (under_way, busy) = (Table::new(), AtomicUsize::new(0));
-        Ok(Arc::new(Self { pool: Pool::new(threads)?, cache, under_way, busy, most, counters }))
+        let (pool, cache) = (Pool::new(threads)?, Cache::new(cache_bytes));
+        let (under_way, busy, counters) = (Table::new(), AtomicUsize::new(0), Counters::default());
+        Ok(Arc::new(Self { pool, cache, under_way, busy, most, counters }))
     }
 
     /// Encoders that run at a time.
@@ -213,8 +191,7 @@ impl Segments {
 
     /// Bytes in the cache, with what its entries take beside the packets.
     pub fn cached_bytes(&self) -> u64 {
-        self.cache.run_pending_tasks();
-        self.cache.weighted_size()
+        self.cache.bytes()
     }
 
     /// Segments that are being coded or wait for the recorder.
@@ -228,9 +205,13 @@ impl Segments {
     }
 
     /// Segments in the cache.
-    pub fn cached(&self) -> u64 {
-        self.cache.run_pending_tasks();
-        self.cache.entry_count()
+    pub fn cached(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Segments that left the cache to make room for others.
+    pub fn evicted(&self) -> u64 {
+        self.cache.evicted()
     }
 
     /// Turns that wait for an encoder.
@@ -248,7 +229,7 @@ impl Segments {
     /// than there is already. At the live edge nobody does.
     pub fn is_new(&self, track: &Track, number: u64, extent: &Extent) -> bool {
         let key = track.key(number, extent);
-        !track.is_live(number, extent) && !self.under_way.contains(&key) && !self.cache.contains_key(&key)
+        !track.is_live(number, extent) && !self.under_way.contains(&key) && !self.cache.contains(&key)
     }
 
     /// Whether there is as much to code as there may be before nobody else is begun with.
@@ -504,8 +485,7 @@ impl Driver {
 
     fn seal(&self) {
         // Into the cache first, so that at no time it is in neither.
-        self.segments.cache.insert(self.key.clone(), self.segment.seal());
-        self.segments.cache.run_pending_tasks();
+        self.segments.cache.insert(self.key, self.segment.seal());
         self.segments.counters.sealed.fetch_add(1, Ordering::Relaxed);
         self.finish(Status::Whole);
     }
