@@ -101,11 +101,17 @@ impl Catalogue {
     pub fn find(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
         match self.folder.find(name) {
             Err(error) if error.is_out_of_descriptors() => {
-                self.folder.shelf.let_go();
+                self.let_go();
                 self.folder.find(name)
             }
             found => found,
         }
+    }
+
+    /// Lets go of the recordings that nobody listens to, which are kept open for whoever asks next. True if there were any.
+    /// Blocks.
+    pub fn let_go(&self) -> bool {
+        self.folder.shelf.let_go()
     }
 
     /// The recording of a name, just looked at, if that can be had without waiting for a disk: it is open, and what has changed
@@ -229,7 +235,11 @@ impl Folder {
 
     fn open(&self, name: &RecordingName) -> Result<Recording, RecordingError> {
         let (file_name, metadata) = self.locate(name)?;
-        let file = self.open_file(&file_name).map_err(|error| RecordingError::io(name.as_str(), error))?;
+        let file = self.open_file(&file_name).map_err(|error| match error {
+            // Since it was found. (One that is there and may not be read is another matter.)
+            error if is_not_there(&error) || leads_out(&error) => RecordingError::NotFound(name.to_string()),
+            error => RecordingError::io(name.as_str(), error),
+        })?;
         let beside =
             self.sidecar(name)?.ok_or_else(|| RecordingError::SidecarBeingWritten(name.to_string()))?;
         let layout = layout(name, &file_name, &file, beside.sidecar.pcm.unwrap_or(self.pcm))?;
@@ -404,6 +414,11 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     is_not_there(error)
         || matches!(error.kind(), NotADirectory | PermissionDenied)
         || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
+}
+
+/// Whether an error is cap-std's own, of a path that leads out of the folder; the system's have a number.
+fn leads_out(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
 /// Whether an error means that there is no file of that name, or cannot be one since it would be too long.

@@ -1,10 +1,11 @@
 //! One opened recording: its format, its frames, whether it grows, and that it still is itself.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -74,7 +75,7 @@ pub struct Status {
     pub name: RecordingName,
     /// What its bytes are.
     pub spec: PcmSpec,
-    /// How far it goes.
+    /// How far it goes; it is not lost.
     pub extent: Extent,
     /// What its sidecar says.
     pub sidecar: Sidecar,
@@ -176,11 +177,16 @@ pub(super) struct Turn<'a> {
 /// How long a look takes that need not wait for a disk, and more.
 const MOMENT: Duration = Duration::from_micros(200);
 
+/// More than passes while a write has set a file's time and not yet its length.
+const SETTLED: Duration = Duration::from_millis(100);
+
 /// What a recording was, by which it is known again when it has been opened anew.
 #[derive(Debug, Clone)]
 pub struct Mark {
     inode: (u64, u64),
     layout: (PcmSpec, u64),
+    bytes: u64,
+    modified: Option<SystemTime>,
     witnesses: Arc<[Witness]>,
 }
 
@@ -256,12 +262,15 @@ impl Recording {
     }
 
     /// What is known of it.
-    pub fn status(&self) -> Status {
+    ///
+    /// # Errors
+    /// When it is lost.
+    pub fn status(&self) -> Result<Status, RecordingError> {
         let (sidecar, modified) = {
             let seen = self.seen.lock();
             (seen.sidecar.clone(), seen.modified)
         };
-        Status { name: self.name.clone(), spec: self.spec(), extent: self.extent(), sidecar, modified }
+        Ok(Status { name: self.name.clone(), spec: self.spec(), extent: self.known()?, sidecar, modified })
     }
 
     /// How long it may stand still before it counts as ended.
@@ -299,14 +308,25 @@ impl Recording {
 
     /// What to know it again by, with all the sound that it had when it was last looked at.
     pub fn mark(&self) -> Mark {
-        let witnesses = Arc::clone(&self.seen.lock().witnesses);
-        Mark { inode: self.inode, layout: (self.spec(), self.layout.data_offset()), witnesses }
+        let seen = self.seen.lock();
+        Mark {
+            inode: self.inode,
+            layout: (self.spec(), self.layout.data_offset()),
+            bytes: seen.bytes,
+            modified: seen.modified,
+            witnesses: Arc::clone(&seen.witnesses),
+        }
     }
 
     /// Whether it is the one that had a mark, which may have been shorter then. Blocks.
     pub fn had(&self, mark: &Mark) -> bool {
         let same_file = mark.inode == self.inode && mark.layout == (self.spec(), self.layout.data_offset());
-        same_file && self.check(&mark.witnesses, reading::patiently).is_ok()
+        let was_written_to = {
+            let seen = self.seen.lock();
+            (mark.bytes, mark.modified) != (seen.bytes, seen.modified)
+        };
+        let is_longer = mark.bytes < self.seen.lock().bytes;
+        same_file && (is_longer || !was_written_to) && self.check(&mark.witnesses, reading::patiently).is_ok()
     }
 
     /// Whether nothing more of it can be served.
@@ -362,7 +382,7 @@ impl Recording {
     /// # Errors
     /// When the recording is lost; it then is for good.
     pub(super) fn look(&self, turn: &Turn<'_>, beside: Option<Beside>) -> Result<Extent, RecordingError> {
-        self.try_look(turn, beside, reading::patiently).inspect_err(|error| self.lose(error.clone()))
+        self.patiently(|| self.try_look(turn, beside.clone(), reading::patiently))
     }
 
     /// Takes a look without waiting, if that can be had: at a recording whose name and sidecar have had these stamps since
@@ -395,6 +415,7 @@ impl Recording {
         if bytes < seen.bytes {
             return Err(RecordingError::Truncated(self.name.to_string()));
         }
+        self.check_time(&seen, &metadata)?;
         if bytes > seen.bytes {
             // It may have grown and stood still since while nobody looked. Not for longer than that, whatever the
             // file's time says: it may be that of another machine's clock.
@@ -422,6 +443,43 @@ impl Recording {
         *self.seen.lock() = seen;
         self.extent.send_if_modified(|last| replace_if_new(last, &extent) || is_described_anew);
         Ok(extent)
+    }
+
+    /// That the file was not written over since it has ended: what is written to it then makes it longer. The witnesses may
+    /// all lie elsewhere.
+    pub(super) fn check_time(&self, seen: &Seen, now: &Metadata) -> Result<(), RecordingError> {
+        let ended = matches!(self.state(seen), State::Ended { .. });
+        if ended && now.len() == seen.bytes && now.modified().ok() != seen.modified {
+            return Err(RecordingError::Replaced(self.name.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Tries what may wait until it succeeds or it is certain that the recording is lost.
+    pub(super) fn patiently<T>(
+        &self,
+        mut attempt: impl FnMut() -> Result<T, RecordingError>,
+    ) -> Result<T, RecordingError> {
+        let begun = Instant::now();
+        loop {
+            match attempt() {
+                // The recorder may be going on, in the middle of a write.
+                Err(RecordingError::Replaced(_))
+                    if begun.elapsed() < SETTLED && self.was_written_to_just_now() =>
+                {
+                    thread::sleep(SETTLED / 10);
+                }
+                Err(error) => {
+                    self.lose(error.clone());
+                    return Err(error);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn was_written_to_just_now(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| age(metadata.modified()) < SETTLED)
     }
 
     /// Whether it has ended and is as it was when it was last looked at, by its file's stamp.

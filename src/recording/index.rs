@@ -200,8 +200,8 @@ fn entry(
     before: Option<(&Entry, Instant)>,
     looked: Instant,
 ) -> Option<Entry> {
-    let told = match folder.look_up(&name) {
-        Ok(recording) => Ok(recording.status()),
+    let told = match folder.look_up(&name).and_then(|recording| recording.status()) {
+        Ok(status) => Ok(status),
         // A link to a folder, a file that has gone since.
         Err(RecordingError::NotFound(_)) => return None,
         Err(error) => Err(error),

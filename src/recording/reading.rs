@@ -127,7 +127,7 @@ impl Recording {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_each(&self, stretches: &[Range<u64>], buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
-        self.try_read(stretches, buffer, patiently).inspect_err(|error| self.lose(error.clone()))
+        self.patiently(|| self.try_read(stretches, buffer, patiently))
     }
 
     fn try_read(
@@ -151,13 +151,14 @@ impl Recording {
 
     /// That the file still is the one that was seen.
     fn confirm(&self, read: Read) -> Result<(), RecordingError> {
-        let stamp = Some(Stamp::of(&self.file.metadata().map_err(|error| self.io(error))?));
-        let looked = Instant::now();
+        let metadata = self.file.metadata().map_err(|error| self.io(error))?;
+        let (stamp, looked) = (Some(Stamp::of(&metadata)), Instant::now());
         let witnesses = {
             let seen = self.seen.lock();
             if self.vouches_for(&seen, stamp) {
                 return Ok(());
             }
+            self.check_time(&seen, &metadata)?;
             Arc::clone(&seen.witnesses)
         };
         self.check(&witnesses, read)?;
@@ -183,8 +184,7 @@ impl Recording {
         if let Some(digest) = self.known_digest(frames) {
             return Ok(digest);
         }
-        let digest =
-            self.try_digest(frames * self.frame_bytes()).inspect_err(|error| self.lose(error.clone()))?;
+        let digest = self.patiently(|| self.try_digest(frames * self.frame_bytes()))?;
         *self.digest.lock() = Some((frames, digest));
         Ok(digest)
     }

@@ -33,12 +33,14 @@ impl Shelf {
         self.kept.get(name).or_else(|| self.in_use.lock().get(name)?.upgrade())
     }
 
-    /// Lets go of those that nobody listens to.
-    pub(super) fn let_go(&self) {
+    /// Lets go of those that nobody listens to; true if there were any.
+    pub(super) fn let_go(&self) -> bool {
+        let kept = self.names();
         // One by one: `invalidate_all` leaves them where they are until somebody comes across them.
-        self.names().iter().for_each(|name| self.kept.invalidate(name));
+        kept.iter().for_each(|name| self.kept.invalidate(name));
         // Until then what was removed is still on the cache's list of things to do.
         self.kept.run_pending_tasks();
+        !kept.is_empty()
     }
 
     /// The names of those that are kept open.

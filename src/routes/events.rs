@@ -17,7 +17,7 @@ use super::headers::UNBUFFERED;
 use super::summary::{Summary, Unusable, of_entries};
 use super::{App, fresh};
 use crate::error::Problem;
-use crate::recording::{Changes, Extent, Recording, State as RecordingState};
+use crate::recording::{Changes, Extent, Recording};
 use crate::stopped;
 
 /// The shortest time between two events of one recording.
@@ -101,10 +101,11 @@ impl Watching {
         }
         let begun = self.told.is_none();
         self.told = Some(Instant::now());
-        let state = self.extent.borrow_and_update().state.clone();
-        let (event, next) = match state {
-            RecordingState::Lost(error) => (event("lost", &Problem::from(error)), None),
-            _ => (event("status", &Summary::of(&self.recording.status())), Some(self)),
+        // Whatever comes after this is news.
+        self.extent.mark_unchanged();
+        let (event, next) = match self.recording.status() {
+            Ok(status) => (event("status", &Summary::of(&status)), Some(self)),
+            Err(error) => (event("lost", &Problem::from(error)), None),
         };
         Some((Ok(if begun { event.retry(RETRY) } else { event }), next))
     }

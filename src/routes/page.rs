@@ -36,7 +36,7 @@ pub async fn index(State(app): State<App>, query: Result<Query<ListQuery>, Query
 pub async fn play(State(app): State<App>, path: Result<Path<String>, PathRejection>) -> Response {
     let found = async {
         let Path(name) = path?;
-        Ok::<_, Problem>(app.find(&name).await?.status())
+        Ok::<_, Problem>(app.find(&name).await?.status()?)
     };
     match found.await {
         Ok(status) => kept(document(&title(&status), "play.js", &player(&status))),

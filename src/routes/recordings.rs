@@ -14,7 +14,7 @@ use super::query::{self, RenditionQuery};
 use super::summary::Summary;
 use super::{App, blocking, events, fresh};
 use crate::error::Problem;
-use crate::recording::{Recording, RecordingError};
+use crate::recording::{Extent, Recording, RecordingError};
 use crate::rendition::{Rendition, Shape};
 use crate::time::{Position, frames_in, seconds};
 
@@ -146,20 +146,20 @@ fn place_in(rendition: &Rendition, format: Format, query: &PlaceQuery) -> Result
 
 impl Details {
     fn of(recording: &Arc<Recording>) -> Result<Self, Problem> {
-        let mut formats = BTreeMap::new();
+        let (status, mut formats) = (recording.status()?, BTreeMap::new());
         for format in Format::ALL {
             let codec = format.codec(recording.spec(), Parameters::default())?;
             let rendition = Rendition::new(Arc::clone(recording), codec, 0, None);
-            formats.insert(format.name(), GridDescription::of(&rendition, format));
+            formats.insert(format.name(), GridDescription::of(&rendition, format, &status.extent));
         }
-        Ok(Self { summary: Summary::of(&recording.status()), formats })
+        Ok(Self { summary: Summary::of(&status), formats })
     }
 }
 
 impl GridDescription {
-    fn of(rendition: &Rendition, format: Format) -> Self {
+    fn of(rendition: &Rendition, format: Format, extent: &Extent) -> Self {
         let (cut, grid) = (rendition.cut(), rendition.cut().grid());
-        let (length, exists) = match rendition.shape(&rendition.recording().extent()) {
+        let (length, exists) = match rendition.shape(extent) {
             Shape::Finished(finished) => (Some(finished.len), None),
             Shape::Growing { exists } => (None, Some(exists)),
         };

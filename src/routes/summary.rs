@@ -58,9 +58,9 @@ impl Summary {
         let Status { name, spec, extent, sidecar, .. } = status;
         let duration = status.duration();
         let end = match extent.state {
-            State::Growing => None,
+            State::Growing | State::Lost(_) => None,
             State::Ended { declared: true } => Some("declared"),
-            State::Ended { declared: false } | State::Lost(_) => Some("inferred"),
+            State::Ended { declared: false } => Some("inferred"),
         };
         Self {
             name: name.to_string(),
