@@ -80,6 +80,18 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "path", "The path cannot be used", detail)
     }
 
+    /// A request of which it is in doubt for whom it is.
+    pub fn host(given: &[String]) -> Self {
+        let detail = match given {
+            [] => "a `Host` is wanted, and there is none".to_owned(),
+            [host] => format!("`{host}` is no `Host`: a name or an address, and perhaps a port"),
+            [one, other, ..] => {
+                format!("there is to be one `Host`, and there are {}: `{one}`, `{other}`", given.len())
+            }
+        };
+        Self::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be understood", detail)
+    }
+
     /// A method that the path does not have.
     pub fn method(method: &http::Method) -> Self {
         Self::new(

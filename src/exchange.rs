@@ -13,7 +13,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, Method, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::connections::{Client, Clients, Counted, Peer};
@@ -57,6 +58,7 @@ pub(crate) async fn exchange(
     request.extensions_mut().insert(Client(client));
     let mut record = Record::new(&exchanges, client, &request);
     let response = match exchanges.clients.asked(peer, client) {
+        Ok(_) if !names_one_host(&request) => Problem::host(&hosts(&request)).into_response(),
         Ok(counted) => {
             record.counted = counted;
             next.run(request).await
@@ -65,6 +67,27 @@ pub(crate) async fn exchange(
     };
     record.begin(&response);
     response.map(|body| Body::new(Recorded { body, record }))
+}
+
+/// Whether there is no doubt for whom a request is, as RFC 9112 3.2 has it.
+fn names_one_host(request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(host), None) => host.is_empty() || is_authority(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// What stands where the host should, as far as it is told.
+fn hosts(request: &Request) -> Vec<String> {
+    let hosts = request.headers().get_all(header::HOST).iter();
+    hosts.map(|host| logged(&String::from_utf8_lossy(host.as_bytes()))).collect()
+}
+
+fn is_authority(host: &[u8]) -> bool {
+    // Nobody is named in it.
+    !host.contains(&b'@') && Authority::try_from(host).is_ok()
 }
 
 /// How an answer ended.

@@ -206,7 +206,7 @@ impl Server {
         });
         let exchanges = Exchanges { clients: Arc::clone(&clients), metrics: Arc::clone(&metrics) };
         let listeners = routes::listeners(app.clone(), exchanges, admin.is_none());
-        let connections = Connections::new(&limits, Arc::clone(&metrics), clients);
+        let connections = Connections::new(&limits, Arc::clone(&metrics), clients, app.catalogue.clone());
         let served = connections.serve(listener, listeners, stopping.clone());
         // With room of its own, so that whoever watches gets in when the server is full; and to the last.
         let (_never, open) = watch::channel(false);
@@ -214,8 +214,10 @@ impl Server {
             // Whoever watches is not to be kept out by those who listen from the same address.
             let limits = Limits { connections: FOR_WATCHERS, ..limits.clone() };
             let clients = Clients::new(&limits);
-            let connections = Connections::new(&limits, Arc::clone(&metrics), Arc::clone(&clients));
-            let exchanges = Exchanges { clients, metrics: Arc::clone(&metrics) };
+            let (metrics, catalogue) = (Arc::clone(&metrics), app.catalogue.clone());
+            let connections =
+                Connections::new(&limits, Arc::clone(&metrics), Arc::clone(&clients), catalogue);
+            let exchanges = Exchanges { clients, metrics };
             tokio::spawn(connections.serve(listener, routes::admin(app, exchanges), open))
         });
         let tidying = tokio::spawn(memory::give_back(Arc::clone(&metrics)));

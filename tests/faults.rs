@@ -17,6 +17,8 @@ use std::time::Duration;
 use support::process::{Process, tailcast};
 use support::{Open, Reply, Root, Running, eventually, is_problem, sound};
 use tailcast::recording::{Catalogue, RecordingName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 const PCM: &str = "s16le:44100:2";
@@ -296,6 +298,68 @@ async fn a_recording_that_is_overwritten_in_its_place_breaks_the_body_off() {
         assert!(!in_order, "{format}: ended as if in order");
         serves_the_file_as_it_is(&root, &server).await;
     }
+}
+
+/// Writes over some of the file that none of the places lie in which are looked at again or are part of an ETag.
+fn edit(root: &Root) {
+    let file = OpenOptions::new().write(true).open(root.file("show.pcm")).unwrap();
+    let middle_of_two_places = file.metadata().unwrap().len() / 128 * 81;
+    file.write_all_at(&other_sound(1_000), middle_of_two_places / 4 * 4).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_recording_that_is_edited_in_its_place_breaks_the_body_off_and_is_served_as_it_is_then() {
+    for format in ["wav", "mp3"] {
+        let (root, server, in_order) = while_finished(format, edit).await;
+        assert!(!in_order, "{format}: ended as if in order");
+        let edited = fs::read(root.file("show.pcm")).unwrap();
+        assert_ne!(edited, long(format));
+        let path = format!("/audio/show.{format}");
+        let now = server.get(&path).await.body.split_off(header_len(format));
+        assert!(now == undisturbed(format, &edited).await, "{format}: not what is in the file");
+        // And back, while nobody listens.
+        let file = OpenOptions::new().write(true).open(root.file("show.pcm")).unwrap();
+        file.write_all_at(&long(format), 0).unwrap();
+        let now = server.get(&path).await.body.split_off(header_len(format));
+        assert!(now == undisturbed_long(format).await, "{format}: not what is in the file again");
+        is_alive(&server).await;
+    }
+}
+
+/// Before HTTP/1.1 a body without a length ends with its connection, in order or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_is_not_taken_for_a_whole_one_by_old_clients() {
+    for format in ["wav", "mp3"] {
+        for (fault, in_order) in [(truncate as fn(&Root), false), (|root| root.end("show", PCM), true)] {
+            let root = Root::new();
+            root.growing("show", PCM, &sound::noise(44_100 * 3, 2, 2));
+            let server = patient(&root).await;
+            let mut socket = TcpStream::connect(server.address).await.unwrap();
+            let request = format!("GET /audio/show.{format} HTTP/1.0\r\n\r\n");
+            socket.write_all(request.as_bytes()).await.unwrap();
+            let mut body = vec![0; 40_000];
+            socket.read_exact(&mut body).await.unwrap();
+            fault(&root);
+            let ended = tokio::time::timeout(Duration::from_secs(60), socket.read_to_end(&mut body)).await;
+            assert_eq!(ended.expect("it goes on").is_ok(), in_order, "{format}");
+            is_alive(&server).await;
+        }
+    }
+}
+
+/// Nothing is told of it as if it were finished.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_is_lost_has_no_state_any_more() {
+    let root = Root::new();
+    root.growing("show", PCM, &sound::noise(44_100, 2, 2));
+    let catalogue = Catalogue::open(root.path(), PCM.parse().unwrap(), Duration::from_secs(600)).unwrap();
+    let find = || catalogue.find(&RecordingName::parse("show").unwrap()).unwrap();
+    let recording = find();
+    assert!(recording.status().unwrap().extent.is_growing());
+    truncate(&root);
+    let now = find();
+    assert!(now.status().unwrap().extent.frames < 44_100);
+    assert!(recording.status().unwrap_err().to_string().contains("show"));
 }
 
 /// Two recordings that start in silence start alike.

@@ -165,6 +165,13 @@ async fn what_is_not_quite_a_request_is_not_taken_for_another() {
         ("GET /healthz HTTP/1.1 \r\nHost: h\r\n\r\n", &["400"]),
         ("G\u{e9}T /healthz HTTP/1.1\r\nHost: h\r\n\r\n", &["400"]),
         ("GET /healthz HTTP/2.0\r\nHost: h\r\n\r\n", &["400"]),
+        // RFC 9112 3.2.
+        ("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n", &["400"]),
+        ("GET /healthz HTTP/1.1\r\nHost: h\r\nHost: h\r\nConnection: close\r\n\r\n", &["400"]),
+        ("GET /healthz HTTP/1.1\r\nHost: a b/\r\nConnection: close\r\n\r\n", &["400"]),
+        ("GET /healthz HTTP/1.1\r\nHost: user@h\r\nConnection: close\r\n\r\n", &["400"]),
+        ("GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n", &["200"]),
+        ("GET /healthz HTTP/1.1\r\nHost: [::1]:8000\r\nConnection: close\r\n\r\n", &["200"]),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &["", "400"]),
         // A line end may be a bare LF, RFC 9112 2.2; then it is one everywhere.
         ("GET /healthz HTTP/1.1\nHost: h\nConnection: close\n\n", &["200"]),
@@ -205,18 +212,23 @@ async fn what_is_not_quite_a_request_is_not_taken_for_another() {
 
 // ---- More than there is room for
 
+/// Lets a server that runs have only so many descriptors: when it starts it would not take on more connections than it has
+/// descriptors for.
+fn lower_the_limit(server: &Process, most: usize) {
+    let process = server.child.id();
+    let lower = Command::new("prlimit")
+        .args([format!("--pid={process}"), format!("--nofile={most}:{most}")])
+        .status()
+        .unwrap();
+    assert!(lower.success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn more_connections_than_descriptors_wait_their_turn() {
     const MOST: usize = 64;
     let root = Root::new();
     let mut server = Process::serve(root.path(), &[]);
-    // Afterwards: the server would not take on more connections than it has descriptors for.
-    let process = server.child.id();
-    let lower = Command::new("prlimit")
-        .args([format!("--pid={process}"), format!("--nofile={MOST}:{MOST}")])
-        .status()
-        .unwrap();
-    assert!(lower.success());
+    lower_the_limit(&server, MOST);
     let mut crowd = Vec::new();
     for _ in 0..200 {
         let mut socket = TcpStream::connect(server.address).await.unwrap();
@@ -242,6 +254,31 @@ async fn more_connections_than_descriptors_wait_their_turn() {
     futures_util::future::join_all(all).await;
     assert_eq!(server.child.try_wait().unwrap(), None, "it has ended");
     assert!(said(&server) < 10, "said over and over again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recordings_that_nobody_hears_make_room_for_connections() {
+    const RECORDINGS: usize = 30;
+    let root = Root::new();
+    let server = Process::serve(root.path(), &[]);
+    for number in 0..RECORDINGS {
+        root.finished(&format!("show{number}"), "s16le:8000:1", &sound::noise(800, 1, 1));
+        let heard = reqwest::get(server.url(&format!("/audio/show{number}.wav"))).await.unwrap();
+        assert_eq!(heard.status(), 200);
+    }
+    assert!(server.descriptors() > RECORDINGS, "they are not kept open");
+    let most = server.descriptors() + 1;
+    lower_the_limit(&server, most);
+    let mut crowd = Vec::new();
+    for _ in 0..RECORDINGS {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        let mut status = [0; 12];
+        tokio::time::timeout(LONG, socket.read_exact(&mut status)).await.expect("no answer").unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        crowd.push(socket);
+    }
+    assert!(server.descriptors() <= most);
 }
 
 // ---- Links that are turned while they are looked at

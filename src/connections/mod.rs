@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use http::Version;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,11 +29,12 @@ use tower_service::Service;
 
 use crate::config::Limits;
 use crate::metrics::Metrics;
+use crate::recording::Catalogue;
 use crate::stopped;
 pub use clients::Client;
 pub(crate) use clients::{Clients, Counted};
 pub use descriptors::room_for_connections;
-use socket::Socket;
+use socket::{Ending, Socket};
 
 /// The other end of a connection, as an extension of its requests.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +52,8 @@ pub(crate) struct Connections {
     limits: Limits,
     metrics: Arc<Metrics>,
     clients: Arc<Clients>,
+    /// What else has files open.
+    catalogue: Catalogue,
     /// One permit for each that may yet come.
     room: Arc<Semaphore>,
     most: u32,
@@ -62,13 +66,18 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// With room for so many as the limits say.
-    pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>, clients: Arc<Clients>) -> Arc<Self> {
+    pub(crate) fn new(
+        limits: &Limits,
+        metrics: Arc<Metrics>,
+        clients: Arc<Clients>,
+        catalogue: Catalogue,
+    ) -> Arc<Self> {
         let most = u32::try_from(limits.connections.get()).unwrap_or(u32::MAX);
         let most = most.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
         let room = Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX)));
         let refusals = refusal::Refusals::default();
-        let (closed, said) = (Notify::new(), Mutex::default());
-        Arc::new(Self { limits: limits.clone(), metrics, clients, room, most, refusals, closed, said })
+        let (limits, closed, said) = (limits.clone(), Notify::new(), Mutex::default());
+        Arc::new(Self { limits, metrics, clients, catalogue, room, most, refusals, closed, said })
     }
 
     /// Has `router` answer what comes, until `stop` turns true; returns when the last answer has come to its end.
@@ -123,21 +132,27 @@ impl Connections {
     ) {
         let Held { stream, permit, counted } = held;
         let _open = Open::new(&self.metrics);
-        let socket = Socket::new(stream, self.limits.stall_timeout);
+        let ending = Ending::default();
+        let socket = Socket::new(stream, self.limits.stall_timeout, ending.clone());
+        let asked = ending.clone();
         let answer = service_fn(move |mut request: http::Request<Incoming>| {
+            asked.ends_answers(request.version() < Version::HTTP_11);
             request.extensions_mut().insert(Peer(peer));
             // Cloned as it is ready: it always is.
             router.clone().call(request.map(Body::new))
         });
         let ended = {
             let mut connection = pin!(self.http().serve_connection(TokioIo::new(socket), answer));
-            tokio::select! {
+            let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
                 () = stopped(&mut stop) => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
-            }
+            };
+            // While the socket is still there.
+            ending.is_in_order(ended.is_ok());
+            ended
         };
         self.closed.notify_one();
         if let Err(error) = ended {
@@ -174,10 +189,15 @@ impl Connections {
         tracing::debug!(%peer, %error, reason, "a connection was closed");
     }
 
-    /// Lets a moment pass when the system has nothing left for another connection: those that wait to be accepted wait on.
+    /// When the system has nothing left for another connection: closes recordings that nobody hears, or if there are none
+    /// lets a moment pass, in which those that wait to be accepted wait on.
     async fn pause(&self, error: &io::Error) {
         use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
         if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
+            return;
+        }
+        let catalogue = self.catalogue.clone();
+        if matches!(tokio::task::spawn_blocking(move || catalogue.let_go()).await, Ok(true)) {
             return;
         }
         self.metrics.refused("descriptors");

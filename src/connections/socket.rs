@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,6 +21,34 @@ const NOT_SENT: u32 = 128 * 1024;
 /// paused may be gone without a word: a phone in a tunnel.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// How a connection ends, as told by whoever has handed on its socket.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ending(Arc<Ended>);
+
+#[derive(Debug, Default)]
+struct Ended {
+    /// Whether the end of an answer may be that of the connection.
+    ends_answers: AtomicBool,
+    is_broken: AtomicBool,
+}
+
+impl Ending {
+    /// Before HTTP/1.1 an answer without a length ends with the connection.
+    pub(super) fn ends_answers(&self, so: bool) {
+        self.0.ends_answers.store(so, Ordering::Relaxed);
+    }
+
+    /// Whether all was said that was to be said.
+    pub(super) fn is_in_order(&self, so: bool) {
+        self.0.is_broken.store(!so, Ordering::Relaxed);
+    }
+
+    /// Whether an answer that broke off would be taken for a whole one.
+    fn would_deceive(&self) -> bool {
+        self.0.ends_answers.load(Ordering::Relaxed) && self.0.is_broken.load(Ordering::Relaxed)
+    }
+}
+
 /// A connection's socket.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -26,6 +56,16 @@ pub(super) struct Socket {
     timeout: Duration,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    ending: Ending,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.ending.would_deceive() {
+            // So that the client is told of a failure, not of an end; what the system has not sent yet is lost.
+            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        }
+    }
 }
 
 /// That a client took nothing for too long.
@@ -40,7 +80,7 @@ pub(super) fn is_stall(error: &(dyn Error + 'static)) -> bool {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, timeout: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, timeout: Duration, ending: Ending) -> Self {
         // What a live listener gets are small writes, each worth sending at once.
         let _ = stream.set_nodelay(true);
         let socket = SockRef::from(&stream);
@@ -51,7 +91,7 @@ impl Socket {
             // What was sent and not received for so long, or an answer to whether it is there.
             let _ = socket.set_tcp_user_timeout(Some(timeout));
         }
-        Self { stream, timeout, stalled: None }
+        Self { stream, timeout, stalled: None, ending }
     }
 
     /// What became of a write, and that it was not put off for too long.
@@ -119,7 +159,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let timeout = Duration::from_secs(7);
-        let socket = Socket::new(listener.accept().await.unwrap().0, timeout);
+        let socket = Socket::new(listener.accept().await.unwrap().0, timeout, Ending::default());
         let socket = SockRef::from(&socket.stream);
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(timeout));
         assert!(socket.keepalive().unwrap());
