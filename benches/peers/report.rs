@@ -113,23 +113,22 @@ impl Aim {
         self.bound.holds(self.figure)
     }
 
-    fn with_unit(&self, value: f64) -> String {
+    fn with_unit(&self, number: &str) -> String {
         let space = if self.unit.is_empty() { "" } else { " " };
-        format!("{}{space}{}", brief(value), self.unit)
+        format!("{number}{space}{}", self.unit)
     }
 
     fn row(&self) -> [String; 5] {
-        let bound = match self.bound {
-            Bound::AtMost(bound) => format!("≤ {}", self.with_unit(bound)),
-            Bound::AtLeast(bound) => format!("≥ {}", self.with_unit(bound)),
-            Bound::Below(bound) => format!("< {}", self.with_unit(bound)),
-            Bound::Within(share) => format!("1 ± {}", brief(share)),
+        let (sign, bound) = match self.bound {
+            Bound::AtMost(bound) => ("≤", brief(bound)),
+            Bound::AtLeast(bound) => ("≥", brief(bound)),
+            Bound::Below(bound) => ("<", brief(bound)),
+            Bound::Within(share) => ("1 ±", brief(share)),
         };
         // As exact as it has to be for one to see on which side it is.
-        let figure = match self.bound {
-            Bound::Within(_) => format!("{:.3}", self.figure),
-            _ => self.with_unit(self.figure),
-        };
+        let is_close = matches!(self.bound, Bound::Within(_)) || brief(self.figure) == bound;
+        let figure = if is_close { format!("{:.3}", self.figure) } else { brief(self.figure) };
+        let (figure, bound) = (self.with_unit(&figure), format!("{sign} {}", self.with_unit(&bound)));
         let met = if self.is_met() { "yes" } else { "**no**" };
         [self.what.clone(), self.against.unwrap_or_default().to_owned(), figure, bound, met.to_owned()]
     }

@@ -1,5 +1,5 @@
 //! Programs that people save and listen with, at the server itself: what they make of a recording that has ended and of one
-//! that grows under them; and nginx before it.
+//! that grows under them; nginx before it, and Prometheus beside it.
 
 mod fronted;
 #[path = "../judged/judge.rs"]
@@ -12,11 +12,12 @@ mod saving;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
+mod watching;
 
 use std::process::ExitCode;
 
 use support::judged::run;
 
 fn main() -> ExitCode {
-    run(&[saving::TESTS, playing::TESTS, fronted::TESTS].concat())
+    run(&[saving::TESTS, playing::TESTS, fronted::TESTS, watching::TESTS].concat())
 }
