@@ -192,7 +192,8 @@ fn still_is_not() {
     wait(async {
         let server = Running::with(&root, |config| config.growth_timeout = Duration::from_millis(200)).await;
         let front = Front::before(&server).await;
-        // To its end.
+        // To its end; what is asked for after that is told how long it is.
+        server.get("/audio/live.mp3").await;
         let whole = server.get("/audio/live.mp3").await.body;
         for _ in 0..2 {
             let told = front.get("/audio/live.mp3", &[]);
