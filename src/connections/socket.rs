@@ -29,7 +29,8 @@ pub(super) struct Ending(Arc<Ended>);
 struct Ended {
     /// Whether the end of an answer may be that of the connection.
     ends_answers: AtomicBool,
-    is_broken: AtomicBool,
+    /// Not if it is given up, either.
+    is_in_order: AtomicBool,
 }
 
 impl Ending {
@@ -38,14 +39,14 @@ impl Ending {
         self.0.ends_answers.store(so, Ordering::Relaxed);
     }
 
-    /// Whether all was said that was to be said.
-    pub(super) fn is_in_order(&self, so: bool) {
-        self.0.is_broken.store(!so, Ordering::Relaxed);
+    /// All was said that was to be said.
+    pub(super) fn is_in_order(&self) {
+        self.0.is_in_order.store(true, Ordering::Relaxed);
     }
 
     /// Whether an answer that broke off would be taken for a whole one.
     fn would_deceive(&self) -> bool {
-        self.0.ends_answers.load(Ordering::Relaxed) && self.0.is_broken.load(Ordering::Relaxed)
+        self.0.ends_answers.load(Ordering::Relaxed) && !self.0.is_in_order.load(Ordering::Relaxed)
     }
 }
 
