@@ -321,12 +321,11 @@ impl Recording {
     /// Whether it is the one that had a mark, which may have been shorter then. Blocks.
     pub fn had(&self, mark: &Mark) -> bool {
         let same_file = mark.inode == self.inode && mark.layout == (self.spec(), self.layout.data_offset());
-        let was_written_to = {
+        let may_be_it = {
             let seen = self.seen.lock();
-            (mark.bytes, mark.modified) != (seen.bytes, seen.modified)
+            mark.bytes < seen.bytes || (mark.bytes, mark.modified) == (seen.bytes, seen.modified)
         };
-        let is_longer = mark.bytes < self.seen.lock().bytes;
-        same_file && (is_longer || !was_written_to) && self.check(&mark.witnesses, reading::patiently).is_ok()
+        same_file && may_be_it && self.check(&mark.witnesses, reading::patiently).is_ok()
     }
 
     /// Whether nothing more of it can be served.
