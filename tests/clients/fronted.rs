@@ -260,5 +260,8 @@ fn conditions() {
         assert_eq!(refused.status(), "400");
         assert!(String::from_utf8_lossy(&refused.body).contains("`soon`"));
         assert_eq!(get("none.mp3", &[]).status(), "404");
+        // No listener's business.
+        assert_eq!(front.get("/healthz", &[]).status(), "200");
+        assert_eq!(front.get("/metrics", &[]).status(), "404");
     });
 }
