@@ -212,6 +212,19 @@ async fn what_is_not_quite_a_request_is_not_taken_for_another() {
 
 // ---- More than there is room for
 
+/// A connection on which something is asked, which stays open.
+async fn asking(server: &Process) -> TcpStream {
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    socket
+}
+
+async fn is_answered(socket: &mut TcpStream) {
+    let mut status = [0; 12];
+    tokio::time::timeout(LONG, socket.read_exact(&mut status)).await.expect("no answer").unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+}
+
 /// Lets a server that runs have only so many descriptors: when it starts it would not take on more connections than it has
 /// descriptors for.
 fn lower_the_limit(server: &Process, most: usize) {
@@ -231,9 +244,7 @@ async fn more_connections_than_descriptors_wait_their_turn() {
     lower_the_limit(&server, MOST);
     let mut crowd = Vec::new();
     for _ in 0..200 {
-        let mut socket = TcpStream::connect(server.address).await.unwrap();
-        socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-        crowd.push(socket);
+        crowd.push(asking(&server).await);
     }
     eventually("there is no descriptor left", || server.descriptors() >= MOST - 1).await;
     assert!(
@@ -246,11 +257,7 @@ async fn more_connections_than_descriptors_wait_their_turn() {
     };
     eventually("it is said", || said(&server) > 0).await;
     // Each leaves when it has its answer, and makes room for another.
-    let all = crowd.into_iter().map(|mut socket| async move {
-        let mut status = [0; 12];
-        tokio::time::timeout(LONG, socket.read_exact(&mut status)).await.expect("no answer").unwrap();
-        assert_eq!(&status, b"HTTP/1.1 200");
-    });
+    let all = crowd.into_iter().map(|mut socket| async move { is_answered(&mut socket).await });
     futures_util::future::join_all(all).await;
     assert_eq!(server.child.try_wait().unwrap(), None, "it has ended");
     assert!(said(&server) < 10, "said over and over again");
@@ -271,11 +278,8 @@ async fn recordings_that_nobody_hears_make_room_for_connections() {
     lower_the_limit(&server, most);
     let mut crowd = Vec::new();
     for _ in 0..RECORDINGS {
-        let mut socket = TcpStream::connect(server.address).await.unwrap();
-        socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-        let mut status = [0; 12];
-        tokio::time::timeout(LONG, socket.read_exact(&mut status)).await.expect("no answer").unwrap();
-        assert_eq!(&status, b"HTTP/1.1 200");
+        let mut socket = asking(&server).await;
+        is_answered(&mut socket).await;
         crowd.push(socket);
     }
     assert!(server.descriptors() <= most);

@@ -136,7 +136,8 @@ impl Connections {
         let socket = Socket::new(stream, self.limits.stall_timeout, ending.clone());
         let asked = ending.clone();
         let answer = service_fn(move |mut request: http::Request<Incoming>| {
-            asked.ends_answers(request.version() < Version::HTTP_11);
+            // Before HTTP/1.1 an answer without a length ends with the connection.
+            asked.deceives(request.version() < Version::HTTP_11);
             request.extensions_mut().insert(Peer(peer));
             // Cloned as it is ready: it always is.
             router.clone().call(request.map(Body::new))
@@ -150,9 +151,9 @@ impl Connections {
                     connection.await
                 }
             };
-            // While the socket is still there.
+            // While the socket is still there. (One that is given up has not been told.)
             if ended.is_ok() {
-                ending.is_in_order();
+                ending.deceives(false);
             }
             ended
         };

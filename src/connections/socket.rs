@@ -21,32 +21,14 @@ const NOT_SENT: u32 = 128 * 1024;
 /// paused may be gone without a word: a phone in a tunnel.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// How a connection ends, as told by whoever has handed on its socket.
+/// What the end of a connection would say, as told by whoever has handed on its socket.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ending(Arc<Ended>);
-
-#[derive(Debug, Default)]
-struct Ended {
-    /// Whether the end of an answer may be that of the connection.
-    ends_answers: AtomicBool,
-    /// Not if it is given up, either.
-    is_in_order: AtomicBool,
-}
+pub(super) struct Ending(Arc<AtomicBool>);
 
 impl Ending {
-    /// Before HTTP/1.1 an answer without a length ends with the connection.
-    pub(super) fn ends_answers(&self, so: bool) {
-        self.0.ends_answers.store(so, Ordering::Relaxed);
-    }
-
-    /// All was said that was to be said.
-    pub(super) fn is_in_order(&self) {
-        self.0.is_in_order.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether an answer that broke off would be taken for a whole one.
-    fn would_deceive(&self) -> bool {
-        self.0.ends_answers.load(Ordering::Relaxed) && !self.0.is_in_order.load(Ordering::Relaxed)
+    /// Whether a client would take an answer that breaks off now for a whole one.
+    pub(super) fn deceives(&self, so: bool) {
+        self.0.store(so, Ordering::Relaxed);
     }
 }
 
@@ -62,7 +44,7 @@ pub(super) struct Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.ending.would_deceive() {
+        if self.ending.0.load(Ordering::Relaxed) {
             // So that the client is told of a failure, not of an end; what the system has not sent yet is lost.
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }

@@ -367,7 +367,7 @@ impl Recording {
     ///
     /// # Errors
     /// When the recording is lost.
-    pub(super) fn known(&self) -> Result<Extent, RecordingError> {
+    pub fn known(&self) -> Result<Extent, RecordingError> {
         let extent = self.extent();
         match extent.state {
             State::Lost(error) => Err(error),
@@ -381,7 +381,7 @@ impl Recording {
     /// # Errors
     /// When the recording is lost; it then is for good.
     pub(super) fn look(&self, turn: &Turn<'_>, beside: Option<Beside>) -> Result<Extent, RecordingError> {
-        self.patiently(|| self.try_look(turn, beside.clone(), reading::patiently))
+        self.until_certain(|| self.try_look(turn, beside.clone(), reading::patiently))
     }
 
     /// Takes a look without waiting, if that can be had: at a recording whose name and sidecar have had these stamps since
@@ -455,7 +455,7 @@ impl Recording {
     }
 
     /// Tries what may wait until it succeeds or it is certain that the recording is lost.
-    pub(super) fn patiently<T>(
+    pub(super) fn until_certain<T>(
         &self,
         mut attempt: impl FnMut() -> Result<T, RecordingError>,
     ) -> Result<T, RecordingError> {

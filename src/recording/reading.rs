@@ -127,7 +127,7 @@ impl Recording {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_each(&self, stretches: &[Range<u64>], buffer: &mut Vec<u8>) -> Result<(), RecordingError> {
-        self.patiently(|| self.try_read(stretches, buffer, patiently))
+        self.until_certain(|| self.try_read(stretches, buffer, patiently))
     }
 
     fn try_read(
@@ -184,7 +184,7 @@ impl Recording {
         if let Some(digest) = self.known_digest(frames) {
             return Ok(digest);
         }
-        let digest = self.patiently(|| self.try_digest(frames * self.frame_bytes()))?;
+        let digest = self.until_certain(|| self.try_digest(frames * self.frame_bytes()))?;
         *self.digest.lock() = Some((frames, digest));
         Ok(digest)
     }

@@ -56,10 +56,7 @@ pub async fn waveform(
     app.check_running()?;
     let (name, form) = parts(&path)?;
     let recording = app.find(name).await?;
-    let extent = recording.extent();
-    if let RecordingState::Lost(error) = extent.state {
-        return Err(error.into());
-    }
+    let extent = recording.known()?;
     let wanted = query.wanted(&recording, &extent)?;
     let view = View::new(recording, extent, wanted);
     check_count(&view, form)?;

@@ -44,19 +44,19 @@ impl<Key: Eq + Hash> Cache<Key> {
     /// Keeps a segment, in the place of those that have not been heard for longest. One for which there is no room at all is
     /// not kept.
     pub(super) fn insert(&self, key: Key, segment: Bytes) {
-        let weight = weight(&segment);
-        if weight > self.most {
+        let added = weight(&segment);
+        if added > self.most {
             return;
         }
         let mut kept = self.kept.lock();
         if let Some(before) = kept.segments.put(key, segment) {
-            kept.bytes -= self::weight(&before);
+            kept.bytes -= weight(&before);
         }
-        kept.bytes += weight;
+        kept.bytes += added;
         while kept.bytes > self.most
             && let Some((_, longest_ago)) = kept.segments.pop_lru()
         {
-            kept.bytes -= self::weight(&longest_ago);
+            kept.bytes -= weight(&longest_ago);
             kept.evicted += 1;
         }
     }
