@@ -259,7 +259,10 @@ fn listen_on(address: SocketAddr, name: &Origin) -> Result<(TcpListener, SocketA
 /// Threads that wait for a disk at a time. More would not make it faster, and each keeps memory when it is done.
 const MOST_BLOCKING: usize = 32;
 
-/// Runs a program's future to its end. Work that waits for a slow disk or a reader then does not keep the process.
+/// How long it may take to drop what has not come to its end, so that who is deceived by a connection's end has it reset.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Runs a program's future to its end. Work that waits for a slow disk or a reader then keeps the process for a moment only.
 ///
 /// # Errors
 /// When the runtime cannot be started.
@@ -268,7 +271,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     let runtime =
         runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(MOST_BLOCKING).build()?;
     let result = runtime.block_on(future);
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(LAST_MOMENT);
     Ok(result)
 }
 

@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use futures_util::TryFutureExt;
 use http::Version;
+use http::header::CONTENT_LENGTH;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -136,11 +138,14 @@ impl Connections {
         let socket = Socket::new(stream, self.limits.stall_timeout, ending.clone());
         let asked = ending.clone();
         let answer = service_fn(move |mut request: http::Request<Incoming>| {
-            // Before HTTP/1.1 an answer without a length ends with the connection.
-            asked.deceives(request.version() < Version::HTTP_11);
+            let (asked, is_old) = (asked.clone(), request.version() < Version::HTTP_11);
             request.extensions_mut().insert(Peer(peer));
             // Cloned as it is ready: it always is.
-            router.clone().call(request.map(Body::new))
+            let answering = router.clone().call(request.map(Body::new));
+            // Before HTTP/1.1 an answer without a length ends with the connection.
+            answering.inspect_ok(move |answer| {
+                asked.deceives(is_old && !answer.headers().contains_key(CONTENT_LENGTH));
+            })
         });
         let ended = {
             let mut connection = pin!(self.http().serve_connection(TokioIo::new(socket), answer));
