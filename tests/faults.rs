@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use support::process::{Process, tailcast};
 use support::{Open, Reply, Root, Running, eventually, is_problem, sound};
@@ -302,9 +302,13 @@ async fn a_recording_that_is_overwritten_in_its_place_breaks_the_body_off() {
 
 /// Writes over some of the file that none of the places lie in which are looked at again or are part of an ETag.
 fn edit(root: &Root) {
+    edit_to(root, &other_sound(1_000));
+}
+
+fn edit_to(root: &Root, sound: &[u8]) {
     let file = OpenOptions::new().write(true).open(root.file("show.pcm")).unwrap();
     let middle_of_two_places = file.metadata().unwrap().len() / 128 * 81;
-    file.write_all_at(&other_sound(1_000), middle_of_two_places / 4 * 4).unwrap();
+    file.write_all_at(sound, middle_of_two_places / 4 * 4).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,6 +326,47 @@ async fn a_finished_recording_that_is_edited_in_its_place_breaks_the_body_off_an
         file.write_all_at(&long(format), 0).unwrap();
         let now = server.get(&path).await.body.split_off(header_len(format));
         assert!(now == undisturbed_long(format).await, "{format}: not what is in the file again");
+        is_alive(&server).await;
+    }
+}
+
+/// An edit gives a file a new time, and does not make it grow: else what is edited next would be taken for growth.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_by_standing_still_has_ended_however_often_it_is_edited() {
+    for format in ["wav", "mp3"] {
+        let root = Root::new();
+        root.growing("show", PCM, &long(format));
+        root.touch("show.pcm", SystemTime::now() - Duration::from_secs(60));
+        let server = Running::with(&root, |config| config.growth_timeout = Duration::from_secs(30)).await;
+        let path = format!("/audio/show.{format}");
+        server.get(&path).await;
+        for seed in [1, 2] {
+            edit_to(&root, &sound::noise(1_000, 2, seed));
+            let now = server.get(&path).await;
+            assert!(now.header("etag").is_some(), "{format}: it grows");
+            let file = fs::read(root.file("show.pcm")).unwrap();
+            let expected = undisturbed(format, &file).await;
+            assert!(now.body[header_len(format)..] == expected, "{format}: not what is in the file");
+        }
+        is_alive(&server).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_edited_is_not_what_it_was_when_it_goes_on() {
+    for format in ["wav", "mp3"] {
+        let root = Root::new();
+        root.finished("show", PCM, &long(format));
+        let server = Running::start(&root).await;
+        let mut answer = server.open("GET", &format!("/audio/show.{format}"), &[]).await;
+        take(&mut answer, 1).await;
+        edit(&root);
+        // Somebody else, who sees it.
+        assert_eq!(server.get("/recordings/show").await.status, 200);
+        root.append("show.pcm", &other_sound(1_000));
+        assert_eq!(server.get("/recordings/show").await.status, 200);
+        let (_, in_order) = received(answer, usize::MAX).await;
+        assert!(!in_order, "{format}: other sound was given");
         is_alive(&server).await;
     }
 }
@@ -1017,6 +1062,39 @@ async fn sizes_in_a_growing_wav_are_not_believed() {
         assert!(rest.is_empty() && in_order, "size {size:#x}");
         assert!(body[WAV_HEADER..] == [first.clone(), second.clone()].concat(), "size {size:#x}");
         assert!(server.get("/audio/show.wav").await.body[WAV_HEADER..] == body[WAV_HEADER..]);
+        is_alive(&server).await;
+    }
+}
+
+/// The recorder closes it when it has long stood still, or has been said to have ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn true_sizes_that_come_after_the_end_are_no_other_recording() {
+    let pcm = long("wav");
+    for (sidecar, is_looked_at) in
+        [("ended = false", true), ("ended = true", true), ("ended = false", false), ("ended = true", false)]
+    {
+        let root = Root::new();
+        root.write("show.wav", [wav_header(1, 2, 44_100, 16, u32::MAX), pcm.clone()].concat());
+        root.touch("show.wav", SystemTime::now() - Duration::from_secs(60));
+        root.write("show.toml", sidecar);
+        let server = Running::start(&root).await;
+        let mut answer = server.open("GET", "/audio/show.wav", &[]).await;
+        let mut body = take(&mut answer, WAV_HEADER).await;
+        let file = OpenOptions::new().write(true).open(root.file("show.wav")).unwrap();
+        file.write_all_at(&wav_header(1, 2, 44_100, 16, pcm.len() as u32), 0).unwrap();
+        if is_looked_at {
+            let status = server.get("/recordings/show").await.json();
+            assert_eq!(status["state"], "finished");
+            let (rest, in_order) = received(answer, usize::MAX).await;
+            body.extend(rest);
+            assert!(in_order && body[WAV_HEADER..] == pcm, "`{sidecar}`: {} bytes", body.len());
+            answer = server.open("GET", "/audio/show.wav", &[]).await;
+        }
+        // To where it was read after that.
+        take(&mut answer, 4 << 20).await;
+        // What is written then is no size any more.
+        file.write_all_at(&other_sound(1_000), pcm.len() as u64 / 128 * 81 / 4 * 4).unwrap();
+        assert!(!received(answer, usize::MAX).await.1, "`{sidecar}`: it was edited");
         is_alive(&server).await;
     }
 }

@@ -473,6 +473,25 @@ async fn another_recording_of_the_name_has_another_waveform() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_edited_and_goes_on_has_another_waveform() {
+    let (root, pcm) = (Root::new(), "s16le:48000:1");
+    let mut bytes = sound::noise(50_000, 1, 12);
+    root.finished("show", pcm, &bytes);
+    let server = Running::start(&root).await;
+    both(&server, "show", "samples_per_pixel=1024").await;
+    // Where nobody looks to know it again.
+    let at = 2 * 20 * BLOCK;
+    bytes[at..at + 4].copy_from_slice(&[0, 0x80, 0xFF, 0x7F]);
+    root.write("show.pcm", &bytes);
+    server.get("/recordings/show").await;
+    let more = sound::noise(1, 1, 14);
+    root.append("show.pcm", &more);
+    bytes.extend(more);
+    let waveform = both(&server, "show", "samples_per_pixel=1024").await;
+    assert_eq!(waveform.numbers, naive(pcm, &bytes, 1024, false, 16));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_finished_one_has_a_tag_and_a_growing_one_is_not_stored() {
     let (root, pcm) = (Root::new(), "s16le:48000:2");
     root.finished("show", pcm, &sound::noise(50_000, 2, 12));

@@ -19,6 +19,7 @@ use super::file::{Extent, Layout, Opened, Recording, Turn, age};
 use super::follow::{self, Notifier};
 use super::index::{self, Entries, Index};
 use super::near::{self, Near};
+use super::reading;
 use super::riff::{self, Riff};
 use super::shelf::Shelf;
 use super::sidecar::{Beside, Sidecar};
@@ -162,7 +163,7 @@ impl Folder {
     }
 
     /// As [`Catalogue::at_hand`].
-    fn at_hand(&self, name: &RecordingName) -> Option<Arc<Recording>> {
+    pub(super) fn at_hand(&self, name: &RecordingName) -> Option<Arc<Recording>> {
         let asked = Instant::now();
         let known = self.shelf.get(name).filter(|known| known.is_near())?;
         let file = self.locate_at_hand(name)?;
@@ -248,7 +249,7 @@ impl Folder {
             file,
             layout,
             beside,
-            still: self.index.still(name, &metadata),
+            still: self.index.still(name, &metadata).max(self.shelf.still(name, &metadata)),
             growth_timeout: self.growth_timeout,
         })
     }
@@ -344,7 +345,7 @@ fn layout(
     if !extension.eq_ignore_ascii_case("wav") {
         return Ok(Layout::Raw(pcm));
     }
-    match riff::read(file).map_err(|error| RecordingError::io(name.as_str(), error))? {
+    match riff::read(file, reading::patiently).map_err(|error| RecordingError::io(name.as_str(), error))? {
         Ok(Riff::Header(header)) => Ok(Layout::Riff(header)),
         // Some recorders call their raw PCM `.wav`.
         Ok(Riff::NotRiff) => Ok(Layout::Raw(pcm)),

@@ -2,9 +2,9 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,7 +17,7 @@ use super::near;
 use super::reading::{self, Read, Witness};
 use super::riff::{self, Riff, RiffHeader};
 use super::sidecar::{Beside, Sidecar};
-use super::stamp::{Sighting, Stamp};
+use super::stamp::{STEP, Sighting, Stamp};
 use super::{RecordingError, RecordingName};
 use crate::time::seconds;
 
@@ -119,6 +119,13 @@ impl Layout {
             Self::Riff(header) => header.data_offset,
         }
     }
+
+    fn declared(&self) -> Option<u64> {
+        match self {
+            Self::Raw(_) => None,
+            Self::Riff(header) => header.declared,
+        }
+    }
 }
 
 /// What was last seen of the file.
@@ -127,6 +134,8 @@ pub(super) struct Seen {
     bytes: u64,
     /// Bytes of sound in it.
     data: u64,
+    /// The same by a WAV file's header, which need not be true.
+    declared: Option<u64>,
     pub(super) file: Sighting,
     /// The sidecar's.
     beside: Sighting,
@@ -163,6 +172,8 @@ pub struct Recording {
     /// Held for moments, by whoever asks.
     pub(super) seen: Mutex<Seen>,
     extent: watch::Sender<Extent>,
+    /// Whether its file was found to have other sound, so that whatever is read of it from then on may be that.
+    spoiled: Arc<AtomicBool>,
     pub(super) digest: Mutex<Option<(u64, blake3::Hash)>>,
     pub(super) followed: Mutex<bool>,
 }
@@ -177,8 +188,26 @@ pub(super) struct Turn<'a> {
 /// How long a look takes that need not wait for a disk, and more.
 const MOMENT: Duration = Duration::from_micros(200);
 
-/// More than passes while a write has set a file's time and not yet its length.
-const SETTLED: Duration = Duration::from_millis(100);
+/// More than passes while a write has set a file's time and not yet its length: in between it may wait for the disk. By our
+/// own clock, since the file's time may be another machine's, or in steps of seconds.
+const SETTLED: Duration = Duration::from_millis(500);
+
+/// A file in which other sound was found than had been there, and how long it has had the length that it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spoiled {
+    inode: (u64, u64),
+    bytes: u64,
+    since: Instant,
+}
+
+impl Spoiled {
+    /// How long the file with this device, inode and length has stood still, for all that is known: a change that makes it no
+    /// longer is no growth. No time at all if it is another file.
+    pub(super) fn still(&self, device: u64, inode: u64, bytes: u64) -> Duration {
+        let is_same = (self.inode, self.bytes) == ((device, inode), bytes);
+        if is_same { self.since.elapsed() } else { Duration::ZERO }
+    }
+}
 
 /// What a recording was, by which it is known again when it has been opened anew.
 #[derive(Debug, Clone)]
@@ -188,6 +217,7 @@ pub struct Mark {
     bytes: u64,
     modified: Option<SystemTime>,
     witnesses: Arc<[Witness]>,
+    spoiled: Arc<AtomicBool>,
 }
 
 /// What the catalogue has found out when it opens a recording.
@@ -211,6 +241,7 @@ impl Recording {
         let seen = Seen {
             bytes: metadata.len(),
             data: 0,
+            declared: layout.declared(),
             // What is read of it comes with the first look.
             file: Sighting::first(None, now),
             beside: Sighting::first(beside.stamp, beside.looked),
@@ -226,6 +257,7 @@ impl Recording {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             inode: (metadata.dev(), metadata.ino()),
             extent: watch::Sender::new(Extent { frames: 0, state: State::Growing, written: now }),
+            spoiled: Arc::default(),
             digest: Mutex::new(None),
             followed: Mutex::new(false),
             looking: Mutex::new(()),
@@ -315,6 +347,7 @@ impl Recording {
             bytes: seen.bytes,
             modified: seen.modified,
             witnesses: Arc::clone(&seen.witnesses),
+            spoiled: Arc::clone(&self.spoiled),
         }
     }
 
@@ -325,12 +358,28 @@ impl Recording {
             let seen = self.seen.lock();
             mark.bytes < seen.bytes || (mark.bytes, mark.modified) == (seen.bytes, seen.modified)
         };
-        same_file && may_be_it && self.check(&mark.witnesses, reading::patiently).is_ok()
+        let is_sound = !mark.spoiled.load(Ordering::Acquire);
+        same_file && may_be_it && is_sound && self.check(&mark.witnesses, reading::patiently).is_ok()
     }
 
     /// Whether nothing more of it can be served.
     pub(super) fn is_lost(&self) -> bool {
         matches!(self.extent.borrow().state, State::Lost(_))
+    }
+
+    /// Whether whatever is read of its file now may be other sound. That is not so of one that is lost since its name means
+    /// another file.
+    pub(super) fn is_spoiled(&self) -> bool {
+        self.spoiled.load(Ordering::Acquire)
+    }
+
+    /// What is known of its file if that has other sound now. (One without sound may be a recorder's that has just begun.)
+    pub(super) fn spoiled(&self) -> Option<Spoiled> {
+        let is_replaced = matches!(self.extent.borrow().state, State::Lost(RecordingError::Replaced(_)));
+        let seen = self.seen.lock();
+        let since = seen.since.checked_sub(seen.still).unwrap_or(seen.since);
+        let spoiled = Spoiled { inode: self.inode, bytes: seen.bytes, since };
+        (self.is_spoiled() && is_replaced && seen.data > 0).then_some(spoiled)
     }
 
     /// Says that nothing more can be served, and why.
@@ -395,10 +444,9 @@ impl Recording {
         }
         let Some(alone) = self.looking.try_lock_for(MOMENT) else { return false };
         let turn = Turn { _alone: alone, begun: Instant::now() };
-        // Somebody else may have looked meanwhile. Headers are read with patience.
+        // Somebody else may have looked meanwhile.
         let has_been_looked_at = self.seen.lock().looked >= asked;
-        has_been_looked_at && !self.is_lost()
-            || matches!(self.layout, Layout::Raw(_)) && self.try_look(&turn, None, near::read).is_ok()
+        has_been_looked_at && !self.is_lost() || self.try_look(&turn, None, near::read).is_ok()
     }
 
     fn try_look(
@@ -414,7 +462,7 @@ impl Recording {
         if bytes < seen.bytes {
             return Err(RecordingError::Truncated(self.name.to_string()));
         }
-        self.check_time(&seen, &metadata)?;
+        self.check_time(&seen, &metadata, read)?;
         if bytes > seen.bytes {
             // It may have grown and stood still since while nobody looked. Not for longer than that, whatever the
             // file's time says: it may be that of another machine's clock.
@@ -422,7 +470,7 @@ impl Recording {
                 (age(metadata.modified()).min(now - seen.looked), now, bytes);
         }
         if !self.vouches_for(&seen, stamp) {
-            seen.data = self.data_bytes(bytes)?;
+            (seen.data, seen.declared) = self.data_bytes(bytes, read)?;
             self.check(&seen.witnesses, read)?;
             seen.witnesses = self.witnesses(seen.data, &seen.witnesses, read)?;
         }
@@ -444,12 +492,27 @@ impl Recording {
         Ok(extent)
     }
 
-    /// That the file was not written over since it has ended: what is written to it then makes it longer. The witnesses may
-    /// all lie elsewhere.
-    pub(super) fn check_time(&self, seen: &Seen, now: &Metadata) -> Result<(), RecordingError> {
+    /// That the file was not written over since it has ended: what is written to it then makes it longer, or puts into a WAV
+    /// file's header for the first time how long it is. The witnesses may all lie elsewhere. True if it was the latter.
+    pub(super) fn check_time(&self, seen: &Seen, now: &Metadata, read: Read) -> Result<bool, RecordingError> {
         let ended = matches!(self.state(seen), State::Ended { .. });
-        if ended && now.len() == seen.bytes && now.modified().ok() != seen.modified {
-            return Err(RecordingError::Replaced(self.name.to_string()));
+        if !ended || now.len() != seen.bytes || now.modified().ok() == seen.modified {
+            return Ok(false);
+        }
+        let was_open = seen.declared != Some(seen.data);
+        if was_open && self.data_bytes(seen.bytes, read)?.1 != seen.declared {
+            return Ok(true);
+        }
+        Err(RecordingError::Replaced(self.name.to_string()))
+    }
+
+    /// Takes note that a WAV file was closed since it was `before`: what is written to it from now on is something else. The
+    /// rest is for the next look.
+    pub(super) fn closed(&self, before: &Seen, now: &Metadata, read: Read) -> Result<(), RecordingError> {
+        let (_, declared) = self.data_bytes(before.bytes, read)?;
+        let mut seen = self.seen.lock();
+        if (seen.bytes, seen.modified) == (before.bytes, before.modified) {
+            (seen.declared, seen.modified) = (declared, now.modified().ok());
         }
         Ok(())
     }
@@ -464,11 +527,17 @@ impl Recording {
             match attempt() {
                 // The recorder may be going on, in the middle of a write.
                 Err(RecordingError::Replaced(_))
-                    if begun.elapsed() < SETTLED && self.was_written_to_just_now() =>
+                    if begun.elapsed() < SETTLED && !self.is_lost() && self.may_be_written_to() =>
                 {
                     thread::sleep(SETTLED / 10);
                 }
                 Err(error) => {
+                    let has_other_sound =
+                        matches!(error, RecordingError::Replaced(_) | RecordingError::Truncated(_));
+                    // Not if it is lost by its name.
+                    if has_other_sound && !self.is_lost() {
+                        self.spoiled.store(true, Ordering::Release);
+                    }
                     self.lose(error.clone());
                     return Err(error);
                 }
@@ -477,8 +546,10 @@ impl Recording {
         }
     }
 
-    fn was_written_to_just_now(&self) -> bool {
-        self.file.metadata().is_ok_and(|metadata| age(metadata.modified()) < SETTLED)
+    /// Whether a write to the file may be under way: not if the last one was long ago, where its times are of our clock.
+    fn may_be_written_to(&self) -> bool {
+        let is_recent = |metadata: Metadata| age(metadata.modified()) < STEP;
+        !self.is_near || self.file.metadata().is_ok_and(is_recent)
     }
 
     /// Whether it has ended and is as it was when it was last looked at, by its file's stamp.
@@ -527,22 +598,27 @@ impl Recording {
         RecordingError::io(self.name.as_str(), error)
     }
 
-    /// Bytes of sound in a file of `bytes` bytes.
-    fn data_bytes(&self, bytes: u64) -> Result<u64, RecordingError> {
-        let Layout::Riff(header) = self.layout else { return Ok(bytes) };
+    /// Bytes of sound in a file of `bytes` bytes, and what a WAV file's header says of that.
+    fn data_bytes(&self, bytes: u64, read: Read) -> Result<(u64, Option<u64>), RecordingError> {
+        let Layout::Riff(header) = self.layout else { return Ok((bytes, None)) };
         // The recorder may have written the true sizes since the header was first read.
-        let header = match riff::read(&self.file).map_err(|error| self.io(error))? {
+        let header = match riff::read(&self.file, read).map_err(|error| self.io(error))? {
             Ok(Riff::Header(now)) if now.spec == header.spec && now.data_offset == header.data_offset => now,
             _ => return Err(RecordingError::Replaced(self.name.to_string())),
         };
-        Ok(riff::data_len(&header, bytes, |offset| self.chunk_head(offset)))
-    }
-
-    /// The id and size of a RIFF chunk at byte `offset` of the file.
-    fn chunk_head(&self, offset: u64) -> Option<[u8; 8]> {
-        let mut head = [0; 8];
-        self.file.read_exact_at(&mut head, offset).ok()?;
-        Some(head)
+        let mut failed = None;
+        // The id and size of a RIFF chunk at a byte of the file.
+        let chunk_head = |offset| {
+            let mut head = [0; 8];
+            read(&self.file, &mut head, offset).map_err(|error| failed = Some(error)).ok()?;
+            Some(head)
+        };
+        let data = riff::data_len(&header, bytes, chunk_head);
+        match failed {
+            // There may be one that is not at hand.
+            Some(error) if error.kind() == io::ErrorKind::WouldBlock => Err(self.io(error)),
+            _ => Ok((data, header.declared)),
+        }
     }
 }
 

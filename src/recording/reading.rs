@@ -153,15 +153,22 @@ impl Recording {
     fn confirm(&self, read: Read) -> Result<(), RecordingError> {
         let metadata = self.file.metadata().map_err(|error| self.io(error))?;
         let (stamp, looked) = (Some(Stamp::of(&metadata)), Instant::now());
-        let witnesses = {
+        // If the file has grown since, it is not known by its time any more.
+        if self.is_spoiled() {
+            return Err(RecordingError::Replaced(self.name().to_string()));
+        }
+        let seen = {
             let seen = self.seen.lock();
             if self.vouches_for(&seen, stamp) {
                 return Ok(());
             }
-            self.check_time(&seen, &metadata)?;
-            Arc::clone(&seen.witnesses)
+            seen.clone()
         };
-        self.check(&witnesses, read)?;
+        let is_closed = self.check_time(&seen, &metadata, read)?;
+        self.check(&seen.witnesses, read)?;
+        if is_closed {
+            self.closed(&seen, &metadata, read)?;
+        }
         let mut seen = self.seen.lock();
         // Of a new stamp it has to be seen first how long the file is, and of a WAV file what its header says.
         if seen.file.is_of(stamp) && matches!(self.layout(), Layout::Raw(_)) {

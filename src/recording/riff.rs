@@ -5,11 +5,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use thiserror::Error;
 
 use tailcast_codecs::pcm::{Endian, PcmError, PcmSpec, SampleFormat};
+
+use super::reading::Read;
 
 /// Sound that begins later than this is not looked for. Headers with pictures and cue lists stay below it.
 const MAX_DATA_OFFSET: u64 = 1 << 20;
@@ -95,16 +96,17 @@ pub enum RiffError {
     Pcm(#[from] PcmError),
 }
 
-/// Reads the header of a file that may be WAV, as much of it as that takes. Blocks.
+/// Reads the header of a file that may be WAV, as much of it as that takes, by what fills a buffer from a byte of the file
+/// on.
 ///
 /// # Errors
 /// When the file cannot be read; and as [`parse`].
-pub fn read(file: &File) -> io::Result<Result<Riff, RiffError>> {
+pub(super) fn read(file: &File, read: Read) -> io::Result<Result<Riff, RiffError>> {
     let len = file.metadata()?.len();
     let mut prefix = Vec::new();
     for most in [USUAL_LEN, MAX_DATA_OFFSET] {
         prefix.resize(usize::try_from(most.min(len)).unwrap_or(0), 0);
-        file.read_exact_at(&mut prefix, 0)?;
+        read(file, &mut prefix, 0)?;
         let parsed = parse(&prefix);
         if len <= most || !matches!(parsed, Ok(Riff::Incomplete)) {
             return Ok(parsed);

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use cap_std::fs::{Metadata, MetadataExt};
 use parking_lot::Mutex;
 
+use super::file::Spoiled;
 use super::{Recording, RecordingError, RecordingName};
 
 /// Recordings that are kept open though nobody listens, so that what was coded of them stays of use.
@@ -18,6 +20,8 @@ const KEPT_FOR: Duration = Duration::from_secs(600);
 pub(super) struct Shelf {
     kept: moka::sync::Cache<RecordingName, Arc<Recording>>,
     in_use: Mutex<HashMap<RecordingName, Weak<Recording>>>,
+    /// Files of the last ones that were lost since they have other sound now.
+    spoiled: moka::sync::Cache<RecordingName, Spoiled>,
 }
 
 impl Shelf {
@@ -25,7 +29,15 @@ impl Shelf {
         let lru = moka::policy::EvictionPolicy::lru();
         let kept = moka::sync::Cache::builder().max_capacity(KEPT_OPEN).time_to_idle(KEPT_FOR);
         let kept = kept.eviction_policy(lru).build();
-        Self { kept, in_use: Mutex::default() }
+        let spoiled = moka::sync::Cache::builder().max_capacity(KEPT_OPEN).time_to_live(KEPT_FOR).build();
+        Self { kept, in_use: Mutex::default(), spoiled }
+    }
+
+    /// How long a file has stood still that is to be opened under a name, by what is known of the recording before it: what was
+    /// written over has a new time, and has ended nevertheless.
+    pub(super) fn still(&self, name: &RecordingName, file: &Metadata) -> Duration {
+        let spoiled = self.spoiled.get(name);
+        spoiled.map(|spoiled| spoiled.still(file.dev(), file.ino(), file.len())).unwrap_or_default()
     }
 
     /// The recording that is open under a name.
@@ -81,6 +93,9 @@ impl Shelf {
     /// Lets go of a recording that is lost: its file would stay open, and keep its place on the disk if it was removed.
     pub(super) fn forget(&self, lost: &Arc<Recording>) {
         let name = lost.name();
+        if let Some(spoiled) = lost.spoiled() {
+            self.spoiled.insert(name.clone(), spoiled);
+        }
         if self.kept.get(name).is_some_and(|kept| Arc::ptr_eq(&kept, lost)) {
             self.kept.invalidate(name);
             // Until then what was removed is still on the cache's list of things to do.

@@ -33,7 +33,7 @@ impl Stamp {
 
 /// More than any file system's times are apart at the least (FAT's are two seconds): what is written twice within such a step
 /// may have the same stamp.
-const STEP: Duration = Duration::from_secs(3);
+pub(super) const STEP: Duration = Duration::from_secs(3);
 
 /// A stamp that was found by each look since the first that found it; `None` where there is no file. The looks read what
 /// they want of the content after the stamp.
