@@ -5,6 +5,7 @@
 //! the recorder writes, there are at most five looks a second, and fewer where hundreds listen.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::RecordingError;
 use super::catalogue::Folder;
 use super::file::{Extent, Recording};
 
@@ -107,7 +109,8 @@ async fn run(folder: Arc<Folder>, recording: Arc<Recording>) {
     loop {
         let looked = Instant::now();
         if !look(&folder, &recording).await {
-            folder.shelf().forget(&recording);
+            // The last of what was removed may take the file system its time.
+            blocking(&folder, &recording, |folder, recording| folder.shelf().forget(recording)).await;
             break;
         }
         // One that stands still is looked at when it counts as ended. (It may go on even then.)
@@ -137,7 +140,7 @@ async fn run(folder: Arc<Folder>, recording: Arc<Recording>) {
 async fn blocking<T: Send + 'static>(
     folder: &Arc<Folder>,
     recording: &Arc<Recording>,
-    work: impl FnOnce(&Folder, &Recording) -> T + Send + 'static,
+    work: impl FnOnce(&Folder, &Arc<Recording>) -> T + Send + 'static,
 ) -> Option<T> {
     let (folder, recording) = (Arc::clone(folder), Arc::clone(recording));
     tokio::task::spawn_blocking(move || work(&folder, &recording)).await.ok()
@@ -152,6 +155,14 @@ async fn notified(waker: Option<&Notify>) {
 
 /// One look; false if the recording is lost. A sidecar that is broken for a while is no reason to stop.
 async fn look(folder: &Arc<Folder>, recording: &Arc<Recording>) -> bool {
-    let looked = blocking(folder, recording, |folder, recording| drop(folder.look_again(recording))).await;
-    looked.is_some() && !recording.is_lost()
+    // If it can be had at once: threads that may wait may all be waiting, for another disk than this one's.
+    let at_hand = folder.at_hand(recording.name());
+    if !at_hand.is_some_and(|found| Arc::ptr_eq(&found, recording)) {
+        let looked = blocking(folder, recording, |folder, recording| drop(folder.look_again(recording)));
+        if looked.await.is_none() {
+            let error = io::Error::other("a look at it panicked");
+            recording.lose(RecordingError::io(recording.name().as_str(), error));
+        }
+    }
+    !recording.is_lost()
 }
