@@ -39,6 +39,7 @@ impl Deed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     Truncated,
+    Edited,
     Replaced,
     Removed,
 }
@@ -52,9 +53,11 @@ pub enum Birth {
     InPlace,
     /// It is the first bytes of the life before.
     Cut,
+    /// It is the life before with other sound in it.
+    Edited,
 }
 
-/// A file from its first byte until it is cut short, replaced or removed.
+/// A file from its first byte until it is cut short, edited, replaced or removed.
 pub struct Life {
     pub number: usize,
     pub name: String,
@@ -126,6 +129,10 @@ impl Life {
 
     pub fn declare(&self) {
         self.history.lock().declared = Some(Instant::now());
+    }
+
+    pub fn is_declared(&self) -> bool {
+        self.history.lock().declared.is_some()
     }
 
     /// Whether nothing more will become of it.

@@ -1,6 +1,6 @@
-//! The soak: a server on a folder in which recorders start, pause, stop, cut their files short, replace and remove
-//! them, while listeners of every kind come and go, some of them killed. No listener may get a wrong byte, no refusal
-//! may be without a reason, and when all have gone nothing may be left of them.
+//! The soak: a server on a folder in which recorders start, pause, stop, edit their files, cut them short, replace and
+//! remove them, while listeners of every kind come and go, some of them killed. No listener may get a wrong byte, no
+//! refusal may be without a reason, and when all have gone nothing may be left of them.
 //!
 //! `cargo test` soaks for some seconds, `just soak` for an hour (`MINUTES=5 just soak` for less). `SEED=n` has the
 //! same chance again, `TAILCAST=path` another build of the program. It needs a `/proc`.

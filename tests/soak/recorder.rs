@@ -1,5 +1,5 @@
-//! A recorder: records one life after another, pauses, stops with and without a word, cuts its file short, puts
-//! another in its place, takes it away and comes again, under the same name or another.
+//! A recorder: records one life after another, pauses, stops with and without a word, edits what has ended, cuts its
+//! file short, puts another in its place, takes it away and comes again, under the same name or another.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tailcast_codecs::PcmSpec;
 
+use crate::client::{Client, Manner};
 use crate::dice::Dice;
 use crate::life::{Birth, Life, Loss, Sort};
 use crate::stage::Soak;
@@ -34,6 +36,8 @@ const SORTS: [(&str, bool); 11] = [
 const WAV_HEADER: u64 = 44;
 /// The most sound that one life has, in seconds.
 const MOST: u64 = 60;
+/// The most bytes of it that are edited at once.
+const MOST_EDITED: u64 = 64 * 1024;
 /// Nobody looks for a file and finds the sidecar of the one after it.
 const AWAY: Duration = Duration::from_millis(1200);
 
@@ -101,10 +105,46 @@ impl<'a> Recorder<'a> {
         } else {
             self.soak.tally.count("ends without a word");
         }
-        let stay = self.dice.within(3_000..9_000);
-        self.wait(stay);
+        self.stay();
+        if self.dice.happens(40) && take.life.frames() > 0 && self.has_been_seen(&take.life) {
+            self.soak.tally.count("edited");
+            take = self.edit(take);
+            self.stay();
+        }
         let fate = *self.dice.pick(&[Fate::Replace, Fate::Remove]);
         self.seal(take, fate)
+    }
+
+    /// Longer than the growth timeout.
+    fn stay(&mut self) {
+        let stay = self.dice.within(3_000..9_000);
+        self.wait(stay);
+    }
+
+    /// Whether the server knows that this is all of it: who saw less may take an edit for growth.
+    fn has_been_seen(&self, life: &Life) -> bool {
+        let target = format!("/recordings/{}", life.name);
+        let reply = Client::new(self.soak.address).ask("GET", &target, &[], &Manner::PATIENT, &|| false);
+        let status: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        status["state"] == "finished" && status["frames"] == life.frames()
+    }
+
+    /// The same file with other sound somewhere in it.
+    fn edit(&mut self, take: Take) -> Take {
+        let old = take.life;
+        let at = old.header + self.dice.below(old.len() - old.header);
+        let bytes = (1 + self.dice.below(MOST_EDITED)).min(old.len() - at);
+        let life = self.soak.archive.conceive(&self.sort, Birth::Edited);
+        old.copy(old.len(), &life.truth);
+        let mut tone = self.tone(&life);
+        let edited = tone.take(bytes as usize);
+        let write = |path: &Path| OpenOptions::new().write(true).open(path)?.write_all_at(&edited, at);
+        write(&life.truth).unwrap();
+        if old.is_declared() {
+            life.declare();
+        }
+        old.lose(Loss::Edited, || life.be_born(old.len(), || write(&self.file()).unwrap()));
+        Take { life, tone, ..take }
     }
 
     /// In the middle of its growth.
