@@ -44,7 +44,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt, stream};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
@@ -148,12 +148,12 @@ pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> R
         .route("/recordings/{*name}", read_only(recordings::show))
         .route("/audio/{*name}", read_only(audio::audio))
         .route("/waveform/{*name}", read_only(waveform::waveform));
-    finish(router, app, exchanges)
+    finish(router, "/, /recordings, /audio/NAME, /waveform/NAME.json", app, exchanges)
 }
 
 /// What whoever watches the server asks for, on an address of its own.
 pub(crate) fn admin(app: App, exchanges: Exchanges) -> Router {
-    finish(watchers(), app, exchanges)
+    finish(watchers(), "/metrics, /healthz, /readyz", app, exchanges)
 }
 
 fn health() -> Router<App> {
@@ -164,11 +164,11 @@ fn watchers() -> Router<App> {
     health().route("/metrics", read_only(metrics::metrics))
 }
 
-/// What all of them have in common.
-fn finish(router: Router<App>, app: App, exchanges: Exchanges) -> Router {
+/// What all of them have in common; `paths` are told to whoever asks for another.
+fn finish(router: Router<App>, paths: &'static str, app: App, exchanges: Exchanges) -> Router {
     let metrics = Arc::clone(&app.metrics);
     router
-        .fallback(no_such_path)
+        .fallback(async move |uri: Uri| no_such_path(&uri, paths))
         .with_state(app)
         .layer(axum::middleware::map_response(common_headers))
         .layer(cors())
@@ -227,11 +227,8 @@ async fn common_headers(mut response: Response) -> Response {
     response
 }
 
-async fn no_such_path(request: Request) -> Problem {
-    Problem::not_found(format!(
-        "`{}` is not a path here (there are /, /recordings, /audio/NAME, /waveform/NAME.json)",
-        request.uri().path()
-    ))
+fn no_such_path(uri: &Uri, paths: &str) -> Problem {
+    Problem::not_found(format!("`{}` is not a path here (there are {paths})", uri.path()))
 }
 
 #[cfg(test)]

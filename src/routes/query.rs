@@ -1,5 +1,6 @@
 //! The parameters that say which rendition of a recording is meant.
 
+use std::num::IntErrorKind;
 use std::sync::Arc;
 
 use axum::extract::Query;
@@ -108,13 +109,15 @@ pub fn position(name: &'static str, text: Option<&str>) -> Result<Option<Positio
 ///
 /// # Errors
 /// When it is something else.
-pub fn whole_number<T: std::str::FromStr>(
-    name: &'static str,
-    text: Option<&str>,
-) -> Result<Option<T>, Problem> {
+pub fn whole_number<T: TryFrom<u64>>(name: &'static str, text: Option<&str>) -> Result<Option<T>, Problem> {
     let Some(text) = text else { return Ok(None) };
+    let number = match text.parse::<u64>() {
+        Ok(number) => T::try_from(number).map_err(|_| "too large"),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Err("too large"),
+        Err(_) => Err("not a whole number"),
+    };
     let quoted: String = text.chars().take(60).collect();
-    text.parse().map(Some).map_err(|_| Problem::parameter(name, format!("`{quoted}` is not a whole number")))
+    number.map(Some).map_err(|why| Problem::parameter(name, format!("`{quoted}` is {why}")))
 }
 
 /// A start beyond the end is refused; one that a growing recording can come to within its growth timeout is
