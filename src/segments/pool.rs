@@ -228,16 +228,21 @@ mod tests {
     #[tokio::test]
     async fn nobody_starves_however_much_there_is_of_what_is_more_urgent() {
         let job = |urgency| Job { urgency, work: Box::new(|| ()) };
-        let segment = Arc::new(Segment::new());
-        let _reader = segment.reader();
-        let ahead = || job(Urgency::Segment(Arc::clone(&segment)));
+        let [ahead, awaited] = std::array::from_fn(|_| Arc::new(Segment::new()));
+        let (_reads_ahead, mut reader) = (ahead.reader(), awaited.reader());
+        let waits = tokio::spawn(async move { reader.read(0).await });
+        while !awaited.is_awaited() {
+            tokio::task::yield_now().await;
+        }
+        let of = |segment: &Arc<Segment>| job(Urgency::Segment(Arc::clone(segment)));
         let mut queue = Queue::default();
         let mut served = [0; RANKS];
-        for _ in 0..900 {
+        for _ in 0..1100 {
             // There always is one of each of these.
-            queue.jobs.extend([job(Urgency::Live), ahead(), job(Urgency::Idle)]);
+            queue.jobs.extend([job(Urgency::Live), of(&awaited), of(&ahead), job(Urgency::Idle)]);
             served[queue.next().unwrap().urgency.rank()] += 1;
         }
-        assert_eq!(served, [720, 0, 90, 90]);
+        assert_eq!(served, [800, 100, 100, 100]);
+        waits.abort();
     }
 }
