@@ -1,4 +1,4 @@
-//! Prometheus on what is delivered for watching the server: its rules, and what the dashboard asks it.
+//! Prometheus and systemd on what is delivered for them: rules, what the dashboard asks, and the unit.
 
 use std::fs;
 use std::process::Command;
@@ -11,6 +11,7 @@ use crate::support::judged::Judged;
 pub const TESTS: &[Judged] = &[
     Judged { name: "prometheus_takes_the_rules", judges: NEEDED, test: rules },
     Judged { name: "prometheus_understands_what_the_dashboard_asks", judges: NEEDED, test: dashboard },
+    Judged { name: "systemd_takes_the_unit_and_finds_it_shut", judges: &["systemd-analyze"], test: unit },
 ];
 
 const NEEDED: &[&str] = &["promtool"];
@@ -54,4 +55,19 @@ fn dashboard() {
     let file =
         desk.put("asked.yml", format!("groups:\n- name: asked\n  rules:\n{}", asked.concat()).as_bytes());
     assert_eq!(taken(file.to_str().unwrap()), asked.len());
+}
+
+fn unit() {
+    let unit = fs::read_to_string(delivered("tailcast.service")).unwrap();
+    assert!(unit.contains("ExecStart=/usr/bin/tailcast serve"));
+    // Of a program that is there.
+    let unit = unit.replace("/usr/bin/tailcast", env!("CARGO_BIN_EXE_tailcast"));
+    let desk = Desk::new();
+    let file = desk.put("tailcast.service", unit.as_bytes());
+    let analyze = |arguments: &[&str]| {
+        says(Command::new("systemd-analyze").args(arguments).arg("--no-pager").arg(&file))
+    };
+    assert_eq!(analyze(&["verify", "--man=no"]), "");
+    // Two of ten, beyond which it fails.
+    analyze(&["security", "--offline=yes", "--threshold=20"]);
 }
