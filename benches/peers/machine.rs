@@ -38,9 +38,17 @@ fn versions() -> String {
             .replace("version ", ""),
         first_line("icecast2", "-v"),
         first_line("nginx", "-v").replace("nginx version: ", ""),
-        format!("tailcast {}", env!("CARGO_PKG_VERSION")),
+        format!("tailcast {}{}", env!("CARGO_PKG_VERSION"), commit()),
     ];
     versions.join(", ")
+}
+
+/// Of what is checked out, if that can be told.
+fn commit() -> String {
+    let described = Command::new("git").args(["describe", "--always", "--dirty", "--exclude=*"]).output();
+    let commit =
+        described.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
+    if commit.is_empty() { commit } else { format!(" ({commit})") }
 }
 
 /// Of what a program says about itself, on whichever stream.
