@@ -75,3 +75,4 @@ deny:
 # Known holes in the dependencies (needs cargo-audit, and GitHub, where the database of them is)
 audit:
     cargo audit
+    cargo audit --file fuzz/Cargo.lock
