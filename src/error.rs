@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer};
@@ -76,7 +75,7 @@ impl Problem {
     }
 
     /// A path that is not written properly.
-    fn path(detail: impl ToString) -> Self {
+    pub fn path(detail: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "path", "The path cannot be used", detail)
     }
 
@@ -209,12 +208,6 @@ impl Problem {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
         }
         headers
-    }
-}
-
-impl From<PathRejection> for Problem {
-    fn from(rejection: PathRejection) -> Self {
-        Self::path(rejection.body_text())
     }
 }
 

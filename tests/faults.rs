@@ -763,6 +763,7 @@ async fn what_is_no_plain_file_is_no_recording_and_holds_nobody_up() {
         let refused = nested.is_refused(&target);
         tokio::time::timeout(Duration::from_secs(20), refused).await.expect("the server waits for it");
     }
+    is_problem(&nested.server.get("/audio/not-%ff-utf8.mp3").await, 400, "`/audio/not-%ff-utf8.mp3`");
     let list = nested.server.get("/recordings").await.json();
     let recordings = list["recordings"].as_array().unwrap();
     let mut names: Vec<_> = recordings.iter().map(|r| r["name"].as_str().unwrap()).collect();

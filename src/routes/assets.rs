@@ -5,11 +5,10 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
-use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
+use super::FromPath;
 use crate::error::Problem;
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -48,8 +47,7 @@ pub fn path(name: &str) -> String {
 }
 
 /// A file. A page of an older server may ask for an older version: that is as good as gone, and must not be kept.
-pub async fn asset(path: Result<Path<(String, String)>, PathRejection>) -> Result<Response, Problem> {
-    let Path((version, name)) = path?;
+pub async fn asset(FromPath((version, name)): FromPath<(String, String)>) -> Result<Response, Problem> {
     let file = FILES.iter().find(|(known, ..)| *known == name && version == *VERSION);
     let (_, media_type, content) =
         file.ok_or_else(|| Problem::not_found(format!("there is no file `{name}` of version `{version}`")))?;

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use axum::Extension;
 use axum::body::Body as AxumBody;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, RawQuery, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, RawQuery, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::headers::{UNBUFFERED, joined, refusal, text};
 use super::query::{self, RenditionQuery, coming};
-use super::{App, blocking, fresh, may_break_off, no_body};
+use super::{App, FromPath, blocking, fresh, may_break_off, no_body};
 use crate::body::{BodyError, BodyReader, End, Until};
 use crate::connections::Client;
 use crate::error::Problem;
@@ -40,13 +40,12 @@ pub async fn audio(
     State(app): State<App>,
     Extension(client): Extension<Client>,
     method: Method,
-    path: Result<Path<String>, PathRejection>,
+    FromPath(path): FromPath<String>,
     query: Result<Query<RenditionQuery>, QueryRejection>,
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = Instant::now();
-    let Path(path) = path?;
     let query = query::checked(query)?;
     app.check_running()?;
     let moving = query.is_relative()?;

@@ -37,14 +37,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Path, Request};
 use axum::handler::Handler;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt, stream};
+use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri, header};
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
@@ -109,6 +111,22 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| RecordingError::io("", io::Error::other(error.to_string())))
+}
+
+/// What a path names, decoded.
+#[derive(Debug)]
+pub struct FromPath<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for FromPath<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let named = Path::from_request_parts(parts, app).await;
+        named.map(|Path(named)| Self(named)).map_err(|rejection| {
+            let path: String = parts.uri.path().chars().take(200).collect();
+            Problem::path(format!("`{path}`: {}", rejection.body_text()))
+        })
+    }
 }
 
 /// What is true now may not be in a second.

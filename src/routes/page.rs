@@ -2,8 +2,8 @@
 //!
 //! What a script adds is in `web/`. There is one template for each thing: the list's script takes rows from here too.
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use maud::{DOCTYPE, Markup, html};
@@ -12,7 +12,7 @@ use super::list::{self, ListQuery, Page};
 use super::player::player;
 use super::summary::{escape, page_path};
 use super::words::{clock, live, title, when};
-use super::{App, assets, fresh, query};
+use super::{App, FromPath, assets, fresh, query};
 use crate::error::Problem;
 use crate::recording::Entry;
 
@@ -33,9 +33,9 @@ pub async fn index(State(app): State<App>, query: Result<Query<ListQuery>, Query
 }
 
 /// The player of one recording.
-pub async fn play(State(app): State<App>, path: Result<Path<String>, PathRejection>) -> Response {
+pub async fn play(State(app): State<App>, path: Result<FromPath<String>, Problem>) -> Response {
     let found = async {
-        let Path(name) = path?;
+        let FromPath(name) = path?;
         Ok::<_, Problem>(app.find(&name).await?.status()?)
     };
     match found.await {

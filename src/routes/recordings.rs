@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tailcast_codecs::format::{Format, Parameters};
 
 use super::query::{self, RenditionQuery};
 use super::summary::Summary;
-use super::{App, blocking, events, fresh};
+use super::{App, FromPath, blocking, events, fresh};
 use crate::error::Problem;
 use crate::recording::{Extent, Recording, RecordingError};
 use crate::rendition::{Rendition, Shape};
@@ -80,11 +80,10 @@ pub struct PlaceQuery {
 /// One recording; with `byte` or `time`, a place in one rendition of it; or its events.
 pub async fn show(
     State(app): State<App>,
-    path: Result<Path<String>, PathRejection>,
+    FromPath(name): FromPath<String>,
     place: Result<Query<PlaceQuery>, QueryRejection>,
     rendition: Result<Query<RenditionQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Path(name) = path?;
     let (place, rendition) = (query::checked(place)?, query::checked(rendition)?);
     if let Some(recording) = watched(&app, &name).await? {
         return Ok(events::of_recording(app, recording));

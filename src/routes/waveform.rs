@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::body::Body as AxumBody;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::Response;
 use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 
 use super::headers::{joined, refusal, text};
-use super::{App, blocking, may_break_off, no_body, query};
+use super::{App, FromPath, blocking, may_break_off, no_body, query};
 use crate::error::Problem;
 use crate::http::{Freshness, Request, Verdict, verdict};
 use crate::recording::{Extent, Recording, State as RecordingState};
@@ -47,11 +47,10 @@ pub struct WaveformQuery {
 pub async fn waveform(
     State(app): State<App>,
     method: Method,
-    path: Result<Path<String>, PathRejection>,
+    FromPath(path): FromPath<String>,
     query: Result<Query<WaveformQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Path(path) = path?;
     let query = query::checked(query)?;
     app.check_running()?;
     let (name, form) = parts(&path)?;
