@@ -1,10 +1,10 @@
-// The player in real browsers: what is heard is judged, and what the page says of it.
+// The player in real browsers: what is heard is judged, and what the page says of it. (At the live edge: `edge.test.js`.)
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { SPEECH } from './support/clock.js';
-import { clockHeard, lastSound, soundClock } from './support/heard.js';
+import { clockHeard, lastSound } from './support/heard.js';
 import { openPlayer } from './support/player.js';
 import { record, thePiece } from './support/recorder.js';
 import { serve } from './support/server.js';
@@ -19,10 +19,6 @@ const stage = setStage({ live: { headStart: 150 }, done: 45 });
 
 inBrowsers(stage, { concurrency: 1 }, (kind) => {
   const each = (test) => FORMATS.forEach((format) => test({ kind, format, within: within(kind, format) }, format));
-  describe('the live edge for a minute', { concurrency: true }, () => {
-    each((where, format) => test(format, (t) => followsTheEdge(t, where)));
-  });
-  // Apart from the above: to listen by a script takes as much as to play.
   describe('what is heard', { concurrency: true }, () => {
     each((where, format) => describe(format, { concurrency: 1 }, () => {
       test('from the start, a link, and to and fro', (t) => hearsWhereItGoes(t, where));
@@ -80,35 +76,6 @@ async function hearsWhereItGoes(t, where) {
   // And to the beginning, by a key.
   await hearsAt(t, player, 0, within, () => player.page.press('0'));
   assert.deepEqual(player.page.errors, []);
-}
-
-async function followsTheEdge(t, where) {
-  const player = await open(t, where, stage.server, 'live');
-  await player.page.click('#live');
-  await player.waitFor(({ isLive, isHeard }) => isLive && isHeard);
-  await player.page.evaluate(noteWaiting);
-  const clock = await soundClock(player.page);
-  const begun = { at: await clock(), ...(await player.shown()) };
-  await new Promise((resolve) => setTimeout(resolve, 60_000));
-  const ended = await player.shown();
-  const [by, took] = [ended.time - begun.time, (await clock()) - begun.at];
-  const waits = await player.page.evaluate(() => window.waits);
-  t.diagnostic(`${by.toFixed(1)} s in ${took.toFixed(1)}, ${(stage.live.edge - ended.time).toFixed(1)} s behind, waited ${JSON.stringify(waits)}`);
-  assert.equal(ended.source, begun.source, 'it had to begin anew');
-  assert.deepEqual(waits, []);
-  assert.ok(by > 45 && by >= Math.min(took, 60) - 2, `it advanced by ${by} s in ${took} of sound`);
-  assert.ok(ended.isLive && ended.behind === '' && stage.live.edge - ended.time < 10, JSON.stringify(ended));
-}
-
-/** Notes when there is nothing to play. (Where a machine has too much to do, Chromium also waits with sound at hand.) */
-function noteWaiting() {
-  const audio = document.getElementById('sound');
-  window.waits = [];
-  audio.addEventListener('waiting', () => {
-    const { buffered, currentTime } = audio;
-    const ahead = buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
-    if (ahead < 0.5) window.waits.push({ time: currentTime, ahead });
-  });
 }
 
 async function hearsTheEnd(t, where) {
