@@ -56,7 +56,7 @@ pub fn run(settings: &Settings) -> Section {
         "All listen to one recording as it grows. CPU is what a second of sound for a thousand listeners takes of the \
          processors, from PCM to the socket: for icecast that of the server and of its source client (ffmpeg, fed by the \
          recorder through a pipe, each packet sent when it is made). Memory is the server's with all of them against with \
-         one who has long been there. Late is what comes after the recorder has written the sound of its packet; the oldest byte of each read counts \
+         one. Late is what comes after the recorder has written the sound of its packet; the oldest byte of each read counts \
          for all of it. Who gets less than 100 % falls behind.",
     );
     let reference = reference(settings);
@@ -115,9 +115,8 @@ struct Stage<'a> {
     coder: Option<u32>,
 }
 
-/// How long one listener is there before the others come, whose memory is told by the difference: so long that the cache and
-/// what encoders leave behind are as they are for any number. (After 3 s these were 1.5 MB less than after 48 s.)
-const ALONE: Duration = Duration::from_secs(45);
+/// How long one listener is there before the others come, whose memory is told by the difference.
+const ALONE: Duration = Duration::from_secs(3);
 
 impl Stage<'_> {
     fn measure(
