@@ -119,13 +119,6 @@ impl Layout {
             Self::Riff(header) => header.data_offset,
         }
     }
-
-    fn declared(&self) -> Option<u64> {
-        match self {
-            Self::Raw(_) => None,
-            Self::Riff(header) => header.declared,
-        }
-    }
 }
 
 /// What was last seen of the file.
@@ -152,6 +145,13 @@ pub(super) struct Seen {
     sidecar: Sidecar,
     /// Bytes of the sound at places all over it.
     pub(super) witnesses: Arc<[Witness]>,
+}
+
+impl Seen {
+    /// When the last of it was written, as well as that can be told.
+    fn written(&self) -> Instant {
+        self.since.checked_sub(self.still).unwrap_or(self.since)
+    }
 }
 
 /// A recording that is open. It stays the same recording for good: if the file shrinks or is replaced it
@@ -241,7 +241,7 @@ impl Recording {
         let seen = Seen {
             bytes: metadata.len(),
             data: 0,
-            declared: layout.declared(),
+            declared: None,
             // What is read of it comes with the first look.
             file: Sighting::first(None, now),
             beside: Sighting::first(beside.stamp, beside.looked),
@@ -377,8 +377,7 @@ impl Recording {
     pub(super) fn spoiled(&self) -> Option<Spoiled> {
         let is_replaced = matches!(self.extent.borrow().state, State::Lost(RecordingError::Replaced(_)));
         let seen = self.seen.lock();
-        let since = seen.since.checked_sub(seen.still).unwrap_or(seen.since);
-        let spoiled = Spoiled { inode: self.inode, bytes: seen.bytes, since };
+        let spoiled = Spoiled { inode: self.inode, bytes: seen.bytes, since: seen.written() };
         (self.is_spoiled() && is_replaced && seen.data > 0).then_some(spoiled)
     }
 
@@ -485,7 +484,7 @@ impl Recording {
         let extent = Extent {
             frames: seen.data / self.frame_bytes(),
             state: self.state(&seen),
-            written: seen.since.checked_sub(seen.still).unwrap_or(seen.since),
+            written: seen.written(),
         };
         *self.seen.lock() = seen;
         self.extent.send_if_modified(|last| replace_if_new(last, &extent) || is_described_anew);
@@ -493,28 +492,28 @@ impl Recording {
     }
 
     /// That the file was not written over since it has ended: what is written to it then makes it longer, or puts into a WAV
-    /// file's header for the first time how long it is. The witnesses may all lie elsewhere. True if it was the latter.
-    pub(super) fn check_time(&self, seen: &Seen, now: &Metadata, read: Read) -> Result<bool, RecordingError> {
+    /// file's header for the first time how long it is. The witnesses may all lie elsewhere.
+    pub(super) fn check_time(&self, seen: &Seen, now: &Metadata, read: Read) -> Result<(), RecordingError> {
         let ended = matches!(self.state(seen), State::Ended { .. });
         if !ended || now.len() != seen.bytes || now.modified().ok() == seen.modified {
-            return Ok(false);
+            return Ok(());
         }
         let was_open = seen.declared != Some(seen.data);
-        if was_open && self.data_bytes(seen.bytes, read)?.1 != seen.declared {
-            return Ok(true);
+        let declared = if was_open { self.data_bytes(seen.bytes, read)?.1 } else { seen.declared };
+        if declared == seen.declared {
+            return Err(RecordingError::Replaced(self.name.to_string()));
         }
-        Err(RecordingError::Replaced(self.name.to_string()))
+        self.closed(seen, declared, now);
+        Ok(())
     }
 
     /// Takes note that a WAV file was closed since it was `before`: what is written to it from now on is something else. The
     /// rest is for the next look.
-    pub(super) fn closed(&self, before: &Seen, now: &Metadata, read: Read) -> Result<(), RecordingError> {
-        let (_, declared) = self.data_bytes(before.bytes, read)?;
+    fn closed(&self, before: &Seen, declared: Option<u64>, now: &Metadata) {
         let mut seen = self.seen.lock();
         if (seen.bytes, seen.modified) == (before.bytes, before.modified) {
             (seen.declared, seen.modified) = (declared, now.modified().ok());
         }
-        Ok(())
     }
 
     /// Tries what may wait until it succeeds or it is certain that the recording is lost.

@@ -164,11 +164,8 @@ impl Recording {
             }
             seen.clone()
         };
-        let is_closed = self.check_time(&seen, &metadata, read)?;
+        self.check_time(&seen, &metadata, read)?;
         self.check(&seen.witnesses, read)?;
-        if is_closed {
-            self.closed(&seen, &metadata, read)?;
-        }
         let mut seen = self.seen.lock();
         // Of a new stamp it has to be seen first how long the file is, and of a WAV file what its header says.
         if seen.file.is_of(stamp) && matches!(self.layout(), Layout::Raw(_)) {
