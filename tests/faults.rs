@@ -302,11 +302,11 @@ async fn a_recording_that_is_overwritten_in_its_place_breaks_the_body_off() {
 
 /// Writes over some of the file that none of the places lie in which are looked at again or are part of an ETag.
 fn edit(root: &Root) {
-    edit_to(root, &other_sound(1_000));
+    edit_to(&root.file("show.pcm"), &other_sound(1_000));
 }
 
-fn edit_to(root: &Root, sound: &[u8]) {
-    let file = OpenOptions::new().write(true).open(root.file("show.pcm")).unwrap();
+fn edit_to(path: &Path, sound: &[u8]) {
+    let file = OpenOptions::new().write(true).open(path).unwrap();
     let middle_of_two_places = file.metadata().unwrap().len() / 128 * 81;
     file.write_all_at(sound, middle_of_two_places / 4 * 4).unwrap();
 }
@@ -341,7 +341,7 @@ async fn what_has_ended_by_standing_still_has_ended_however_often_it_is_edited()
         let path = format!("/audio/show.{format}");
         server.get(&path).await;
         for seed in [1, 2] {
-            edit_to(&root, &sound::noise(1_000, 2, seed));
+            edit_to(&root.file("show.pcm"), &sound::noise(1_000, 2, seed));
             let now = server.get(&path).await;
             assert!(now.header("etag").is_some(), "{format}: it grows");
             let file = fs::read(root.file("show.pcm")).unwrap();
@@ -1095,7 +1095,7 @@ async fn true_sizes_that_come_after_the_end_are_no_other_recording() {
         // To where it was read after that.
         take(&mut answer, 4 << 20).await;
         // What is written then is no size any more.
-        file.write_all_at(&other_sound(1_000), pcm.len() as u64 / 128 * 81 / 4 * 4).unwrap();
+        edit_to(&root.file("show.wav"), &other_sound(1_000));
         assert!(!received(answer, usize::MAX).await.1, "`{sidecar}`: it was edited");
         is_alive(&server).await;
     }

@@ -190,15 +190,22 @@ fn serve(shared: &Shared) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::task::JoinHandle;
+
+    /// Has somebody wait for a segment, for as long as what is returned is not aborted.
+    async fn wait_for(segment: &Arc<Segment>) -> JoinHandle<()> {
+        let mut reader = segment.reader();
+        let waits = tokio::spawn(async move { drop(reader.read(0).await) });
+        while !segment.is_awaited() {
+            tokio::task::yield_now().await;
+        }
+        waits
+    }
 
     #[tokio::test]
     async fn what_was_just_recorded_goes_before_what_is_waited_for_and_that_before_the_rest() {
         let [ahead, awaited, over] = std::array::from_fn(|_| Arc::new(Segment::new()));
-        let (_reads_ahead, mut reader) = (ahead.reader(), awaited.reader());
-        let waits = tokio::spawn(async move { reader.read(0).await });
-        while !awaited.is_awaited() {
-            tokio::task::yield_now().await;
-        }
+        let (_reads_ahead, waits) = (ahead.reader(), wait_for(&awaited).await);
         let segment = |segment: &Arc<Segment>| Urgency::Segment(Arc::clone(segment));
         let urgencies =
             [Urgency::Idle, segment(&ahead), segment(&awaited), Urgency::Idle, Urgency::Live, segment(&over)];
@@ -229,11 +236,7 @@ mod tests {
     async fn nobody_starves_however_much_there_is_of_what_is_more_urgent() {
         let job = |urgency| Job { urgency, work: Box::new(|| ()) };
         let [ahead, awaited] = std::array::from_fn(|_| Arc::new(Segment::new()));
-        let (_reads_ahead, mut reader) = (ahead.reader(), awaited.reader());
-        let waits = tokio::spawn(async move { reader.read(0).await });
-        while !awaited.is_awaited() {
-            tokio::task::yield_now().await;
-        }
+        let (_reads_ahead, waits) = (ahead.reader(), wait_for(&awaited).await);
         let of = |segment: &Arc<Segment>| job(Urgency::Segment(Arc::clone(segment)));
         let mut queue = Queue::default();
         let mut served = [0; RANKS];
