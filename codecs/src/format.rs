@@ -75,8 +75,8 @@ impl Format {
         }
     }
 
-    /// The bit rate if none is asked for, in kbit/s.
-    fn default_bitrate(self, spec: PcmSpec, channels: u16) -> u32 {
+    /// The bit rate if none is asked for, in kbit/s; 0 for WAV.
+    pub fn default_bitrate(self, spec: PcmSpec, channels: u16) -> u32 {
         match self {
             Self::Wav => 0,
             Self::Mp3 => {
@@ -98,7 +98,8 @@ impl Format {
         }
     }
 
-    fn default_channels(self, spec: PcmSpec) -> u16 {
+    /// The number of channels if none is asked for.
+    pub fn default_channels(self, spec: PcmSpec) -> u16 {
         if self == Self::Wav { spec.channels } else { spec.channels.min(2) }
     }
 

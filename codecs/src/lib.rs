@@ -26,6 +26,7 @@
 //! | [`grid`] | the arithmetic: [`grid::Grid`] of a format, [`grid::Cut`] of a rendition that starts somewhere |
 //! | [`coder`] | codes one segment as its sound comes in, and checks the contract on every step |
 //! | [`wav`], [`mp3`], [`opus`] | the formats; [`ogg`] holds Opus's pages |
+//! | [`container`] | what holds a few packets as a file of their own, for HLS |
 //! | [`format`](mod@format) | the choice among them, with what each allows |
 //!
 //! The crate is pure: no files, no sockets, no clock, no threads.
@@ -54,6 +55,7 @@
 #![warn(missing_docs)]
 
 pub mod coder;
+pub mod container;
 pub mod feed;
 pub mod format;
 pub mod grid;
@@ -71,6 +73,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 pub use coder::SegmentCoder;
+pub use container::{Contained, Container};
 pub use feed::{Feed, Planar};
 pub use grid::{Cut, Grid};
 pub use pcm::{PcmSpec, SampleFormat};
@@ -154,6 +157,11 @@ pub trait Codec: Debug + Send + Sync {
     /// The bytes behind the last packet of a rendition of `packets` packets.
     fn trailer(&self, _cut: &Cut, _packets: u64) -> &'static [u8] {
         &[]
+    }
+
+    /// What holds its packets where a stream comes in files of a few seconds each; `None` if nothing does.
+    fn container(&self) -> Option<Container> {
+        None
     }
 
     /// Whether packets are nothing but their own frames rewritten, so that any run of them can be made at

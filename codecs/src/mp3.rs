@@ -4,6 +4,7 @@
 //! the first of a stream. The sizes follow MPEG's padding rule, the decoder's delay is LAME's 576 frames and
 //! the filter bank's 529, and the Info packet tells players how many frames to drop at both ends.
 
+use crate::container::Container;
 use crate::grid::{PacketSizes, Rates, VirtualTotal};
 use crate::lame::Lame;
 use crate::pcm::PcmError;
@@ -246,6 +247,10 @@ impl Codec for Mp3 {
         let mut header = ID3.to_vec();
         header.extend(self.info_packet(self.lengths(cut, frames)));
         header
+    }
+
+    fn container(&self) -> Option<Container> {
+        Some(Container::PackedAudio)
     }
 
     fn encoder(&self, _segment: u64) -> Result<Box<dyn SegmentEncoder>, CodecError> {

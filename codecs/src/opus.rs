@@ -5,6 +5,7 @@
 
 use opus::{Application, Bitrate, Channels, Signal};
 
+use crate::container::{Container, OpusTrack};
 use crate::grid::{PacketSizes, Paging, Rates, VirtualTotal};
 use crate::ogg::{self, PageHead};
 use crate::pcm::PcmError;
@@ -175,6 +176,14 @@ impl Codec for Opus {
         );
         ogg::write_page(PageHead { flags: 0, granule: 0, serial, sequence: 1 }, tags.len(), &tags, &mut out);
         out
+    }
+
+    fn container(&self) -> Option<Container> {
+        Some(Container::Cmaf(OpusTrack {
+            channels: u8::try_from(self.feed.channels()).unwrap_or(2),
+            pre_skip: u16::try_from(self.granule(self.grid.delay)).unwrap_or(u16::MAX),
+            input_rate: self.grid.rates.source,
+        }))
     }
 
     fn encoder(&self, segment: u64) -> Result<Box<dyn SegmentEncoder>, CodecError> {
