@@ -175,6 +175,8 @@ pub struct Recording {
     /// Whether its file was found to have other sound, so that whatever is read of it from then on may be that.
     spoiled: Arc<AtomicBool>,
     pub(super) digest: Mutex<Option<(u64, blake3::Hash)>>,
+    /// Of one place after another, each with those before it.
+    pub(super) identities: Mutex<Vec<blake3::Hash>>,
     pub(super) followed: Mutex<bool>,
 }
 
@@ -259,6 +261,7 @@ impl Recording {
             extent: watch::Sender::new(Extent { frames: 0, state: State::Growing, written: now }),
             spoiled: Arc::default(),
             digest: Mutex::new(None),
+            identities: Mutex::default(),
             followed: Mutex::new(false),
             looking: Mutex::new(()),
             seen: Mutex::new(seen),

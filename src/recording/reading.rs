@@ -88,7 +88,7 @@ impl Recording {
     }
 
     /// Fills `buffer` from byte `at` of the sound on.
-    fn read_at(&self, buffer: &mut [u8], at: u64, read: Read) -> Result<(), RecordingError> {
+    pub(super) fn read_at(&self, buffer: &mut [u8], at: u64, read: Read) -> Result<(), RecordingError> {
         read(&self.file, buffer, self.layout().data_offset() + at).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => RecordingError::Truncated(self.name().to_string()),
             _ => self.io(error),
@@ -150,7 +150,7 @@ impl Recording {
     }
 
     /// That the file still is the one that was seen.
-    fn confirm(&self, read: Read) -> Result<(), RecordingError> {
+    pub(super) fn confirm(&self, read: Read) -> Result<(), RecordingError> {
         let metadata = self.file.metadata().map_err(|error| self.io(error))?;
         let (stamp, looked) = (Some(Stamp::of(&metadata)), Instant::now());
         // If the file has grown since, it is not known by its time any more.
