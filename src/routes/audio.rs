@@ -1,38 +1,30 @@
 //! `GET|HEAD /audio/{name}`: a recording from any second of it, in any format.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Extension;
-use axum::body::Body as AxumBody;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, RawQuery, State};
 use axum::response::Response;
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tailcast_codecs::format::Format;
 use tokio::sync::watch;
 
-use super::headers::{UNBUFFERED, joined, refusal, text};
+use super::headers::{UNBUFFERED, joined, text};
 use super::query::{self, RenditionQuery, coming};
-use super::{App, FromPath, blocking, fresh, may_break_off, no_body};
-use crate::body::{BodyError, BodyReader, End, Until};
+use super::sound::{Sound, decided};
+use super::{App, FromPath, blocking, fresh};
+use crate::body::End;
 use crate::connections::Client;
 use crate::error::Problem;
-use crate::exchange::Heard;
 use crate::http::{
-    ACCEPT_RANGES, Answer, Body, Boundary, Decision, Entity, Finished as FinishedEntity, Freshness,
-    Growing as GrowingEntity, Multipart, Piece, Request, decide,
+    Answer, Decision, Entity, Finished as FinishedEntity, Freshness, Growing as GrowingEntity,
 };
-use crate::listener::Listener;
 use crate::recording::{
     Catalogue, Extent, Recording, RecordingError, RecordingName, State as RecordingState,
 };
 use crate::rendition::{Decided, Finished, Rendition, Shape};
-use crate::segments::SegmentError;
-use crate::segments::share::Share;
 use crate::stopped;
 
 /// Answers a request for sound.
@@ -255,17 +247,6 @@ impl Exchange {
     }
 
     fn decide(&self, facts: &Facts) -> Decision {
-        let line = |name: &HeaderName| joined(&self.headers, name);
-        let (range, if_range) = (line(&header::RANGE), line(&header::IF_RANGE));
-        let (if_match, if_none_match) = (line(&header::IF_MATCH), line(&header::IF_NONE_MATCH));
-        let request = Request {
-            head: self.head,
-            range: range.as_deref(),
-            most_ranges: self.app.most_ranges,
-            if_range: if_range.as_deref(),
-            if_match: if_match.as_deref(),
-            if_none_match: if_none_match.as_deref(),
-        };
         let media_type = self.rendition.codec().media_type();
         let entity = match (&facts.finished, facts.growing) {
             (Some((finished, etag)), _) => {
@@ -275,7 +256,7 @@ impl Exchange {
                 Entity::Growing(growing.unwrap_or(GrowingEntity { exists: 0, reach: 0, virtual_total: None }))
             }
         };
-        decide(&request, &entity)
+        decided(&self.app, self.head, &self.headers, &entity)
     }
 
     /// Waits for news of the recording. The end comes after a growth timeout at the latest.
@@ -293,54 +274,23 @@ impl Exchange {
         facts: Facts,
         extent: watch::Receiver<Extent>,
     ) -> Result<Response, Problem> {
-        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let boundary = Boundary::from(rand::random::<u128>());
         let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static(ACCEPT_RANGES));
-        if let Some(range) = &answer.content_range {
-            headers.insert(header::CONTENT_RANGE, text(range));
-        }
-        if let Some(length) = answer.content_length {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
         let freshness = freshness(&facts, self.moving);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(freshness.cache_control()));
-        if status.is_success() {
-            let media_type = match &answer.body {
-                Body::Multipart(_) => text(&Multipart::content_type(boundary)),
-                _ => HeaderValue::from_static(self.rendition.codec().media_type()),
-            };
-            headers.insert(header::CONTENT_TYPE, media_type);
-        }
         match &facts.finished {
             Some((_, etag)) => headers.insert(header::ETAG, text(etag)),
             None => headers.insert(UNBUFFERED.0, UNBUFFERED.1),
         };
-        if status.is_client_error() {
-            return Ok(refusal(status, headers, &self.headers));
-        }
-        let reading = Reading {
-            rendition: self.rendition,
-            share: self.app.clients.share(self.client),
+        let sound = Sound {
             app: self.app,
+            client: self.client,
+            rendition: self.rendition,
             extent,
             end: facts.finished.map(|(finished, _)| End { finished, extent: facts.extent }),
             format: self.format,
-            heard: Heard::default(),
-            asked: Some(self.asked),
+            asked: self.asked,
         };
-        let mut first = first_of(&answer.body).map(|(from, until)| reading.reader(from, until));
-        if let Some(reader) = &mut first
-            && reader.is_new_work()
-        {
-            reader.begin_in(reading.app.take_on(reading.share.as_ref())?);
-        }
-        let heard = reading.heard.clone();
-        let mut response = Response::new(body(reading, answer.body, first, boundary));
-        response.extensions_mut().insert(heard);
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        Ok(response)
+        sound.respond(answer, headers, &self.headers)
     }
 }
 
@@ -352,93 +302,5 @@ fn freshness(facts: &Facts, moving: bool) -> Freshness {
         (_, RecordingState::Ended { .. }) if moving => Freshness::InferredEnd,
         _ if moving => Freshness::Growing,
         _ => Freshness::DeclaredEnd,
-    }
-}
-
-/// What bodies are read from.
-struct Reading {
-    rendition: Arc<Rendition>,
-    /// What its client may have of the encoders.
-    share: Option<Share>,
-    app: App,
-    extent: watch::Receiver<Extent>,
-    end: Option<End>,
-    format: Format,
-    /// How much of it was sent.
-    heard: Heard,
-    /// When it was asked for, until there is somebody who gives the first byte.
-    asked: Option<Instant>,
-}
-
-impl Reading {
-    fn reader(&self, from: u64, until: Until) -> BodyReader {
-        BodyReader::new(
-            Arc::clone(&self.rendition),
-            Arc::clone(&self.app.segments),
-            self.extent.clone(),
-            self.app.stop.clone(),
-            self.end.clone(),
-            (from, until),
-        )
-        .within(self.share.clone())
-    }
-
-    fn stream(&mut self, reader: BodyReader) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
-        let asked = self.asked.take();
-        let listener = Listener::new(&self.app.metrics, self.format.name(), self.heard.clone(), asked);
-        // Boxed, since what is unfolded is kept in two places.
-        let begun = Box::new((reader, listener));
-        stream::try_unfold(begun, async |mut begun| {
-            let (reader, listener) = &mut *begun;
-            let bytes = reader.next().await?;
-            if let Some(bytes) = &bytes {
-                listener.took(reader, bytes.len());
-            }
-            Ok(bytes.map(|bytes| (bytes, begun)))
-        })
-    }
-}
-
-/// The first byte of a body, and where it ends.
-fn first_of(body: &Body) -> Option<(u64, Until)> {
-    let exactly = |range: &Range<u64>| (range.start, Until::Byte(range.end));
-    match body {
-        Body::Empty => None,
-        Body::Bytes(range) => Some(exactly(range)),
-        Body::Follow { from, limit } => Some((*from, Until::End(Some(*limit)))),
-        Body::Multipart(multipart) => multipart.parts.first().map(exactly),
-    }
-}
-
-/// `first` reads the first of its ranges, if it has any.
-fn body(mut reading: Reading, body: Body, first: Option<BodyReader>, boundary: Boundary) -> AxumBody {
-    let Some(first) = first else { return no_body() };
-    let name = reading.rendition.recording().name().to_string();
-    let bytes = match body {
-        Body::Multipart(multipart) => {
-            let pieces: Vec<Piece> = multipart.pieces(boundary).collect();
-            let mut first = Some(first);
-            let parts = stream::iter(pieces).flat_map(move |piece| match piece {
-                Piece::Text(text) => stream::once(async { Ok(Bytes::from(text)) }).boxed(),
-                Piece::Bytes(range) => {
-                    let reader = || reading.reader(range.start, Until::Byte(range.end));
-                    let reader = first.take().unwrap_or_else(reader);
-                    reading.stream(reader).boxed()
-                }
-            });
-            parts.boxed()
-        }
-        _ => reading.stream(first).boxed(),
-    };
-    may_break_off(bytes.inspect_err(move |error| log_broken(&name, error)))
-}
-
-fn log_broken(name: &str, error: &BodyError) {
-    match error {
-        // That was told once, for all who listened.
-        BodyError::Recording(_) | BodyError::Segment(SegmentError::Recording(_)) => {
-            tracing::debug!(recording = name, %error, "a body was broken off");
-        }
-        _ => tracing::warn!(recording = name, %error, "a body was broken off"),
     }
 }

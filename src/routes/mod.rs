@@ -14,7 +14,7 @@
 //! | `/openapi.json` | [`openapi`]: what is said of all of them in `docs/openapi.json` |
 //!
 //! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording
-//! anywhere, `words` what pages say of one, `headers` what all do with headers.
+//! anywhere, `words` what pages say of one, `headers` what all do with headers, `sound` how sound is answered with.
 
 pub mod assets;
 pub mod audio;
@@ -28,6 +28,7 @@ pub mod page;
 pub mod player;
 pub mod query;
 pub mod recordings;
+mod sound;
 pub mod summary;
 pub mod waveform;
 mod words;
