@@ -37,6 +37,7 @@
 //! | [`rendition`] | a recording in one format as a space of bytes |
 //! | [`segments`] | segments: coded once, shared, bounded |
 //! | [`body`] | the stream of a response |
+//! | [`hls`] | a rendition as files of some seconds, and their playlists |
 //! | [`waveform`] | the least and the greatest sample of each pixel, and their stream |
 //! | [`http`] | decisions about conditions and ranges, without a socket |
 //! | [`routes`] | the endpoints; what the pages show is in `web/` |
@@ -64,6 +65,7 @@ pub mod demo;
 pub mod encode;
 pub mod error;
 mod exchange;
+pub mod hls;
 pub mod http;
 mod listener;
 mod memory;

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use tailcast_codecs::{BUILD, Codec, Cut, FORMAT_VERSION, rendition_len};
+use tailcast_codecs::container::Run;
+use tailcast_codecs::{BUILD, Codec, Contained, Cut, FORMAT_VERSION, rendition_len};
 
 use crate::recording::{Extent, Recording, RecordingError, State};
 use crate::segments::Track;
@@ -12,6 +13,8 @@ use crate::segments::Track;
 #[derive(Debug, Clone)]
 pub struct Rendition {
     track: Track,
+    /// How the track's packets stand in it.
+    framing: Arc<dyn Codec>,
     cut: Cut,
     /// Coded frames of a clip; `None` goes on to the recording's end.
     clip: Option<u64>,
@@ -71,7 +74,21 @@ impl Rendition {
         let cut = Cut::new(codec.grid(), rates.to_coded(start));
         // A coded frame may be longer than all that was asked for; less than one cannot be heard.
         let clip = duration.map(|frames| rates.to_coded(frames).max(1));
-        Self { track: Track::new(recording, codec), cut, clip }
+        Self { track: Track::new(recording, Arc::clone(&codec)), framing: codec, cut, clip }
+    }
+
+    /// A run of a codec's packets in a container.
+    pub fn contained(
+        recording: Arc<Recording>,
+        codec: Arc<dyn Codec>,
+        contained: Contained,
+        run: &Run,
+    ) -> Self {
+        let grid = contained.grid();
+        let cut = Cut::new(grid, run.first.saturating_mul(grid.packet_frames));
+        // What is heard of so many packets, by the grid.
+        let clip = run.packets.saturating_mul(grid.packet_frames).saturating_sub(grid.delay);
+        Self { track: Track::new(recording, codec), framing: Arc::new(contained), cut, clip: Some(clip) }
     }
 
     /// Whose segments it is made of.
@@ -84,14 +101,24 @@ impl Rendition {
         &self.track.recording
     }
 
-    /// The format.
+    /// The format, as it is framed here.
     pub fn codec(&self) -> &dyn Codec {
-        &*self.track.codec
+        &*self.framing
     }
 
     /// Where it lies on the grid.
     pub fn cut(&self) -> &Cut {
         &self.cut
+    }
+
+    /// The source frame nearest to where it starts.
+    pub fn start(&self) -> u64 {
+        self.cut.grid().rates.to_source(self.cut.start())
+    }
+
+    /// Coded frames of it if it is a clip.
+    pub fn clip(&self) -> Option<u64> {
+        self.clip
     }
 
     /// What is certain about it when its recording goes as far as `extent`.

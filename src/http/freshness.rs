@@ -7,6 +7,10 @@ pub enum Freshness {
     InferredEnd,
     /// Its recorder said that it has ended.
     DeclaredEnd,
+    /// Its URL means these bytes or none.
+    Forever,
+    /// The same, but that it was chosen by a little of the sound alone.
+    Moments,
 }
 
 impl Freshness {
@@ -20,6 +24,9 @@ impl Freshness {
             Self::Growing => "no-store",
             Self::InferredEnd => "no-cache",
             Self::DeclaredEnd => "public, max-age=3600",
+            // As long as anybody understands.
+            Self::Forever => "public, max-age=31536000, immutable",
+            Self::Moments => "public, max-age=60",
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -177,6 +177,7 @@ pub struct Recording {
     pub(super) digest: Mutex<Option<(u64, blake3::Hash)>>,
     /// Of one place after another, each with those before it.
     pub(super) identities: Mutex<Vec<blake3::Hash>>,
+    began_about: OnceLock<Option<i64>>,
     pub(super) followed: Mutex<bool>,
 }
 
@@ -262,6 +263,7 @@ impl Recording {
             spoiled: Arc::default(),
             digest: Mutex::new(None),
             identities: Mutex::default(),
+            began_about: OnceLock::new(),
             followed: Mutex::new(false),
             looking: Mutex::new(()),
             seen: Mutex::new(seen),
@@ -306,6 +308,19 @@ impl Recording {
             (seen.sidecar.clone(), seen.modified)
         };
         Ok(Status { name: self.name.clone(), spec: self.spec(), extent: self.known()?, sidecar, modified })
+    }
+
+    /// When frame 0 was recorded, in milliseconds since 1970: as the sidecar says, or else about when, by the file's time when
+    /// this was first asked.
+    pub fn began(&self) -> Option<i64> {
+        let seen = self.seen.lock();
+        seen.sidecar.began().or_else(|| {
+            *self.began_about.get_or_init(|| {
+                let since = seen.modified?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+                let lasts = scale(seen.data / self.frame_bytes(), 1000, self.spec().rate.into());
+                i64::try_from(since.as_millis()).ok()?.checked_sub(i64::try_from(lasts).ok()?)
+            })
+        })
     }
 
     /// How long it may stand still before it counts as ended.

@@ -7,14 +7,14 @@
 use super::reading::patiently;
 use super::{Recording, RecordingError};
 
-/// Frames up to the first place.
-const FIRST: u64 = 1024;
+/// Frames up to the first place: with fewer a recording is not known yet.
+pub const FIRST: u64 = 1024;
 /// Bytes before each place that are looked at.
 const PLACE_LEN: u64 = 1024;
 
 /// How many places there are in the first `frames` frames: one at each multiple of 1024 up to sixteen of them, and from
 /// there on eight for each time that the distance doubles.
-fn places(frames: u64) -> usize {
+pub(crate) fn places(frames: u64) -> usize {
     let units = frames / FIRST;
     let doubled = units.checked_ilog2().unwrap_or(0).saturating_sub(3);
     let count = u64::from(doubled) * 8 + (units >> doubled);

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`catalogue`] | names -> recordings |
 //! | [`file`](mod@file) | one opened recording: its format, its frames, whether it grows |
-//! | `identity` | by what it is known while it grows |
+//! | [`identity`] | by what it is known while it grows |
 //! | `reading` | its bytes, and that it still is itself |
 //! | `stamp` | by what a file is known to be as it was |
 //! | `shelf` | the recordings that are open |
@@ -20,7 +20,7 @@ pub mod catalogue;
 mod changes;
 pub mod file;
 pub mod follow;
-mod identity;
+pub mod identity;
 pub mod index;
 pub mod name;
 mod near;

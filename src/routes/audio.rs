@@ -7,14 +7,14 @@ use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, RawQuery, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use tailcast_codecs::format::Format;
 use tokio::sync::watch;
 
 use super::headers::{UNBUFFERED, joined, text};
 use super::query::{self, RenditionQuery, coming};
 use super::sound::{Sound, decided};
-use super::{App, FromPath, blocking, fresh};
+use super::{App, FromPath, blocking, elsewhere};
 use crate::body::End;
 use crate::connections::Client;
 use crate::error::Problem;
@@ -68,14 +68,6 @@ pub async fn audio(
         response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
     }
     Ok(response)
-}
-
-/// Sends a client to where what it asks for stays. Whoever asks for a range will ask for another, and has to find there what
-/// goes with the first, though `pos=-30` means another second by then.
-fn elsewhere(query: &str) -> Response {
-    let mut response = fresh(StatusCode::TEMPORARY_REDIRECT);
-    response.headers_mut().insert(header::LOCATION, text(&query));
-    response
 }
 
 /// What a request wants, before it is known whether there is such a thing.

@@ -3,6 +3,7 @@
 //! | path | file |
 //! |---|---|
 //! | `/audio/{name}` | [`audio`] |
+//! | `/hls/{name}/master.m3u8`, and what that names | [`hls`] |
 //! | `/recordings` | [`list`] |
 //! | `/recordings/{name}` | [`recordings`] |
 //! | `/events`, `/recordings/{name}/events` | [`events`] |
@@ -21,6 +22,7 @@ pub mod audio;
 pub mod events;
 mod headers;
 pub mod health;
+pub mod hls;
 pub mod list;
 pub mod metrics;
 pub mod openapi;
@@ -137,6 +139,14 @@ fn fresh(response: impl IntoResponse) -> Response {
     response
 }
 
+/// Sends a client to where what it asks for stays. Whoever asks for a range will ask for another, and has to find there what
+/// goes with the first, though `pos=-30` means another second by then.
+fn elsewhere(query: &str) -> Response {
+    let mut response = fresh(StatusCode::TEMPORARY_REDIRECT);
+    response.headers_mut().insert(header::LOCATION, headers::text(&query));
+    response
+}
+
 /// Not a body of length 0: whoever sends it on would say so, and HEAD and 304 mean another length.
 fn no_body() -> Body {
     Body::from_stream(stream::empty::<io::Result<Bytes>>())
@@ -166,8 +176,9 @@ pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> R
         .route("/recordings", read_only(list::list))
         .route("/recordings/{*name}", read_only(recordings::show))
         .route("/audio/{*name}", read_only(audio::audio))
+        .route("/hls/{*name}", read_only(hls::hls))
         .route("/waveform/{*name}", read_only(waveform::waveform));
-    finish(router, "/, /recordings, /audio/NAME, /waveform/NAME.json", app, exchanges)
+    finish(router, "/, /recordings, /audio/NAME, /hls/NAME/master.m3u8, /waveform/NAME.json", app, exchanges)
 }
 
 /// What whoever watches the server asks for, on an address of its own.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use serde::Deserialize;
+use tailcast_codecs::Codec;
 use tailcast_codecs::format::{Format, Parameters};
 use tailcast_codecs::grid::{NANOS, scale};
 
@@ -43,7 +44,11 @@ impl RenditionQuery {
         Ok(self.format.as_deref().map(str::parse).transpose()?)
     }
 
-    fn parameters(&self) -> Result<Parameters, Problem> {
+    /// What is chosen beside the format.
+    ///
+    /// # Errors
+    /// When it is no number.
+    pub fn parameters(&self) -> Result<Parameters, Problem> {
         Ok(Parameters {
             bitrate: whole_number("bitrate", self.bitrate.as_deref())?,
             channels: whole_number("channels", self.channels.as_deref())?,
@@ -51,7 +56,7 @@ impl RenditionQuery {
     }
 
     fn position(&self) -> Result<Position, Problem> {
-        Ok(position("pos", self.pos.as_deref())?.unwrap_or(Position::FromStart(0)))
+        Ok(self.chosen_position()?.unwrap_or(Position::FromStart(0)))
     }
 
     /// Whether the place meant moves with the live edge.
@@ -84,16 +89,46 @@ impl RenditionQuery {
     /// When a parameter is not one, or not one that this recording has.
     pub fn rendition(&self, recording: Arc<Recording>, format: Format) -> Result<Rendition, Problem> {
         let codec = format.codec(recording.spec(), self.parameters()?)?;
-        let position = self.position()?;
-        let duration = match self.duration.as_deref() {
-            Some(text) => Some(time::length(text).map_err(|error| Problem::time("duration", &error))?),
-            None => None,
-        };
-        let extent = recording.extent();
+        self.part(recording, codec)
+    }
+
+    /// The part asked for of a recording in a codec.
+    ///
+    /// # Errors
+    /// When a parameter that says which part is not one, or the recording has it not.
+    pub fn part(&self, recording: Arc<Recording>, codec: Arc<dyn Codec>) -> Result<Rendition, Problem> {
+        let start = self.start(&recording)?;
         let rate = recording.spec().rate;
-        let start = position.frame(extent.frames, rate);
-        check_start(&recording, &extent, start, self.pos.as_deref().unwrap_or_default())?;
-        Ok(Rendition::new(recording, codec, start, duration.map(|nanos| frames_in(nanos, rate))))
+        let duration = self.duration()?.map(|nanos| frames_in(nanos, rate));
+        Ok(Rendition::new(recording, codec, start, duration))
+    }
+
+    /// The source frame to start at.
+    ///
+    /// # Errors
+    /// When it is not a position, or the recording has it not.
+    pub fn start(&self, recording: &Recording) -> Result<u64, Problem> {
+        let extent = recording.extent();
+        let start = self.position()?.frame(extent.frames, recording.spec().rate);
+        check_start(recording, &extent, start, self.pos.as_deref().unwrap_or_default())?;
+        Ok(start)
+    }
+
+    /// Nanoseconds, if it is to be a clip.
+    ///
+    /// # Errors
+    /// When it is not a length of time.
+    pub fn duration(&self) -> Result<Option<u64>, Problem> {
+        let length = self.duration.as_deref().map(time::length);
+        length.transpose().map_err(|error| Problem::time("duration", &error))
+    }
+
+    /// Where to start, if that is said.
+    ///
+    /// # Errors
+    /// When `pos` is not a position.
+    pub fn chosen_position(&self) -> Result<Option<Position>, Problem> {
+        position("pos", self.pos.as_deref())
     }
 }
 

@@ -84,6 +84,11 @@ impl Container {
         }
     }
 
+    /// Whether a file can say that less is heard of its last packet than a packet is long.
+    pub fn trims(self) -> bool {
+        matches!(self, Self::Cmaf(_))
+    }
+
     /// What stands before the packets.
     ///
     /// # Errors

@@ -1,0 +1,566 @@
+//! `GET|HEAD /hls/{name}/master.m3u8` and what it leads to: a recording as HTTP Live Streaming.
+//!
+//! | path | what |
+//! |---|---|
+//! | `/hls/{name}/master.m3u8` | the variants that a player may choose from |
+//! | `/hls/{name}/{variant}/playlist.m3u8` | the segments of one |
+//! | `/hls/{name}/{variant}/{folder}/{file}` | a segment, a part of one, or what they need before them |
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, RawQuery, State};
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde::Deserialize;
+use tailcast_codecs::container::Run;
+use tailcast_codecs::format::Format;
+use tailcast_codecs::grid::{NANOS, scale};
+use tailcast_codecs::{Codec, CodecError, Contained, Container};
+use tokio::sync::watch;
+
+use super::headers::{joined, refusal, text};
+use super::query::{self, RenditionQuery, coming};
+use super::sound::{Sound, decided};
+use super::{App, FromPath, blocking, elsewhere, no_body};
+use crate::body::End;
+use crate::connections::Client;
+use crate::error::Problem;
+use crate::hls::address::folder;
+use crate::hls::playlist::{MEDIA, MEDIA_TYPE, MULTIVARIANT, Media, Multivariant, Other};
+use crate::hls::timeline::Place;
+use crate::hls::{File, Timeline, Variant};
+use crate::http::{Decision, Entity, Finished, Freshness, Request, Verdict, verdict};
+use crate::recording::{Extent, Recording, State as RecordingState, identity};
+use crate::rendition::Rendition;
+use crate::stopped;
+use crate::time::Position;
+
+/// Target durations that a playlist is waited for (RFC 8216bis 6.2.5.2).
+const PATIENCE: u64 = 3;
+/// Segments beyond the last that may be waited for (the same).
+const AHEAD: u64 = 2;
+
+/// What a player asks of a playlist that grows. Everything is text here, so that each can be refused by its own name.
+#[derive(Debug, Default, Deserialize)]
+pub struct Directives {
+    #[serde(rename = "_HLS_msn")]
+    msn: Option<String>,
+    #[serde(rename = "_HLS_part")]
+    part: Option<String>,
+    #[serde(rename = "_HLS_skip")]
+    skip: Option<String>,
+}
+
+impl Directives {
+    fn awaited(&self) -> Result<Awaited, Problem> {
+        let segment = query::whole_number("_HLS_msn", self.msn.as_deref())?;
+        let part: Option<u64> = query::whole_number("_HLS_part", self.part.as_deref())?;
+        match (segment, part) {
+            (Some(segment), Some(part)) => Ok(Awaited::Part(Place { segment, part })),
+            (Some(segment), None) => Ok(Awaited::Segment(segment)),
+            (None, None) => Ok(Awaited::Anything),
+            (None, Some(part)) => {
+                let detail = format!("`{part}` is a part of no segment without _HLS_msn");
+                Err(Problem::parameter("_HLS_part", detail))
+            }
+        }
+    }
+
+    fn is_delta(&self) -> Result<bool, Problem> {
+        match self.skip.as_deref() {
+            None => Ok(false),
+            Some("YES" | "v2") => Ok(true),
+            Some(other) => {
+                let other: String = other.chars().take(60).collect();
+                Err(Problem::parameter("_HLS_skip", format!("`{other}` is not to be had (allowed: YES, v2)")))
+            }
+        }
+    }
+}
+
+/// What a playlist is to have before it is answered with.
+#[derive(Debug, Clone, Copy)]
+enum Awaited {
+    /// A player can do nothing with a playlist of nothing.
+    Anything,
+    /// All of it.
+    Segment(u64),
+    Part(Place),
+}
+
+impl Awaited {
+    /// Whether it is there.
+    fn is_in(self, timeline: &Timeline) -> Result<bool, Problem> {
+        let edge = timeline.edge();
+        let segment = match self {
+            Self::Anything => return Ok(edge > Place { segment: timeline.segments().start, part: 0 }),
+            Self::Segment(segment) | Self::Part(Place { segment, .. }) => segment,
+        };
+        if segment > edge.segment.saturating_add(AHEAD) {
+            let last = edge.segment;
+            let detail = format!("`{segment}` is too far ahead: segment {last} is the one being made");
+            return Err(Problem::parameter("_HLS_msn", detail));
+        }
+        Ok(match self {
+            // A part behind the last of its segment is the next one's first.
+            Self::Part(Place { part, .. }) if part >= timeline.parts_in_segment() => {
+                edge > Place { segment: segment + 1, part: 0 }
+            }
+            Self::Part(place) => edge > place,
+            _ => edge.segment > segment,
+        })
+    }
+}
+
+/// What a path means.
+enum Target<'a> {
+    Multivariant(&'a str),
+    Media { name: &'a str, variant: &'a str },
+    File { name: &'a str, variant: &'a str, folder: &'a str, file: &'a str },
+}
+
+impl<'a> Target<'a> {
+    fn parse(path: &'a str) -> Option<Self> {
+        let (rest, file) = path.rsplit_once('/')?;
+        if file == MULTIVARIANT {
+            return Some(Self::Multivariant(rest));
+        }
+        let (rest, last) = rest.rsplit_once('/')?;
+        if file == MEDIA {
+            return Some(Self::Media { name: rest, variant: last });
+        }
+        let (name, variant) = rest.rsplit_once('/')?;
+        Some(Self::File { name, variant, folder: last, file })
+    }
+}
+
+/// Answers a request for a playlist or a file.
+#[allow(clippy::too_many_arguments, reason = "each is a part of the request")]
+pub async fn hls(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    method: Method,
+    FromPath(path): FromPath<String>,
+    query: Result<Query<RenditionQuery>, QueryRejection>,
+    directives: Result<Query<Directives>, QueryRejection>,
+    RawQuery(raw): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let asked = Instant::now();
+    let (query, directives) = (query::checked(query)?, query::checked(directives)?);
+    app.check_running()?;
+    let Some(target) = Target::parse(&path) else { return Err(unknown(&path)) };
+    let asked = Asked { app, client, head: method == Method::HEAD, headers, at: asked };
+    match target {
+        Target::Multivariant(name) => asked.multivariant(name, &query).await,
+        Target::Media { name, variant } => {
+            let recording = asked.app.find(name).await?;
+            let moving = matches!(begins(&query)?, Some(Position::BeforeEdge(_) | Position::Live));
+            if moving
+                && recording.extent().is_growing()
+                && let Some(settled) = query.settled(&raw.unwrap_or_default(), &recording)?
+            {
+                return Ok(elsewhere(&settled));
+            }
+            asked.media(recording, variant, &query, &directives).await
+        }
+        Target::File { name, variant, folder, file } => {
+            let recording = asked.app.find(name).await?;
+            let (variant, codec) = codec(&recording, variant)?;
+            let Some((container, file)) =
+                codec.container().and_then(|container| Some((container, File::parse(file, container)?)))
+            else {
+                return Err(unknown(&path));
+            };
+            let wanted = Wanted { recording, codec, format: variant.format, container, folder, file };
+            asked.file(wanted).await
+        }
+    }
+}
+
+fn unknown(path: &str) -> Problem {
+    let path: String = path.chars().take(200).collect();
+    Problem::not_found(format!("`{path}` is not what a playlist here names (begin with NAME/{MULTIVARIANT})"))
+}
+
+/// The variant that a path names, and its codec for a recording.
+fn codec(recording: &Recording, variant: &str) -> Result<(Variant, Arc<dyn Codec>), Problem> {
+    let quoted: String = variant.chars().take(60).collect();
+    let parsed: Variant = variant.parse().map_err(|()| {
+        Problem::not_found(format!("`{quoted}` is no variant: format, kbit/s, channels, as in `mp3-128-2`"))
+    })?;
+    let codec = parsed.codec(recording.spec());
+    let codec =
+        codec.map_err(|error| Problem::not_found(format!("`{quoted}` is no variant here: {error}")))?;
+    Ok((parsed, codec))
+}
+
+fn failed(error: &CodecError) -> Problem {
+    tracing::error!(%error, "the files of HLS cannot be made");
+    Problem::internal("this cannot be put into files for HLS")
+}
+
+/// One request.
+struct Asked {
+    app: App,
+    client: Client,
+    head: bool,
+    headers: HeaderMap,
+    /// When it came.
+    at: Instant,
+}
+
+/// One of a recording's files.
+struct Wanted<'a> {
+    recording: Arc<Recording>,
+    codec: Arc<dyn Codec>,
+    format: Format,
+    container: Container,
+    folder: &'a str,
+    file: File,
+}
+
+impl Asked {
+    async fn multivariant(self, name: &str, query: &RenditionQuery) -> Result<Response, Problem> {
+        let recording = self.app.find(name).await?;
+        let extent = recording.known()?;
+        let format = query.format()?;
+        let variants = variants(&recording, format, query, &extent)?;
+        if variants.is_empty() {
+            let format = format.map(Format::name).unwrap_or_default();
+            return Err(Problem::parameter(
+                "format",
+                format!("`{format}` is not to be had in HLS (allowed: mp3, opus)"),
+            ));
+        }
+        let behind = behind(query, &recording)?;
+        let playlist = Multivariant { variants: &variants, query: &behind };
+        let text = playlist.text().map_err(|error| failed(&error))?;
+        let settled = variants.iter().all(|(_, timeline)| timeline.is_settled());
+        let finished = variants.iter().all(|(_, timeline)| timeline.is_finished());
+        Ok(self.playlist(text, finished, settled))
+    }
+
+    /// Waits until there is what the client waits for, and answers with what there is then.
+    async fn media(
+        self,
+        recording: Arc<Recording>,
+        variant: &str,
+        query: &RenditionQuery,
+        directives: &Directives,
+    ) -> Result<Response, Problem> {
+        let (variant, codec) = codec(&recording, variant)?;
+        let rendition = query.part(Arc::clone(&recording), Arc::clone(&codec))?;
+        let (awaited, delta) = (directives.awaited()?, directives.is_delta()?);
+        let mut extent = recording.subscribe();
+        let mut deadline = None;
+        let (now, timeline) = loop {
+            let now = self.look(&recording, &mut extent)?;
+            let Some(timeline) = Timeline::new(&rendition, &now) else {
+                return Err(Problem::not_found(format!("`{variant}` is not to be had in HLS")));
+            };
+            if timeline.is_finished() || awaited.is_in(&timeline)? {
+                break (now, timeline);
+            }
+            let until = *deadline.get_or_insert_with(|| {
+                tokio::time::Instant::now() + Duration::from_secs(PATIENCE * timeline.target_seconds())
+            });
+            // A 503, as the draft would have it, makes players give up that would go on when the recorder does.
+            if tokio::time::timeout_at(until, self.wait(&mut extent)).await.is_err() {
+                break (now, timeline);
+            }
+        };
+        know(&recording, &now).await?;
+        let end_folder = match timeline.segments().last().and_then(|last| timeline.end_of(last)) {
+            Some(end) => Some(folder(recording.name(), &*codec, Some(digest(&recording, end).await?))),
+            None => None,
+        };
+        let folder_of = |frames| {
+            let identity = recording.known_identity(frames);
+            (frames == 0 || identity.is_some()).then(|| folder(recording.name(), &*codec, identity))
+        };
+        let others = others(variant, &recording, query, &now)?;
+        let start = begins(query)?.map(|_| rendition.start());
+        let playlist = Media {
+            timeline: &timeline,
+            folder: &folder_of,
+            end_folder,
+            began: recording.began(),
+            start,
+            delta,
+            others: &others,
+        };
+        Ok(self.playlist(playlist.text(), timeline.is_finished(), timeline.is_settled()))
+    }
+
+    /// How far a recording goes, that is watched on while it grows.
+    fn look(
+        &self,
+        recording: &Arc<Recording>,
+        extent: &mut watch::Receiver<Extent>,
+    ) -> Result<Extent, Problem> {
+        let now = extent.borrow_and_update().clone();
+        if now.is_growing() {
+            self.app.catalogue.follow(recording, extent);
+        }
+        match now.state {
+            RecordingState::Lost(error) => Err(error.into()),
+            _ => Ok(now),
+        }
+    }
+
+    /// Waits for news of the recording.
+    async fn wait(&self, extent: &mut watch::Receiver<Extent>) -> Result<(), Problem> {
+        let mut stop = self.app.stop.clone();
+        tokio::select! {
+            _ = extent.changed() => Ok(()),
+            () = stopped(&mut stop) => Err(Problem::stopping()),
+        }
+    }
+
+    fn playlist(self, text: String, is_finished: bool, is_settled: bool) -> Response {
+        let freshness = match (is_finished, is_settled) {
+            (false, _) => Freshness::Growing,
+            (true, false) => Freshness::InferredEnd,
+            (true, true) => Freshness::DeclaredEnd,
+        };
+        let digest = blake3::hash(text.as_bytes()).to_hex();
+        let etag = is_finished.then(|| format!("\"{}\"", digest.chars().take(32).collect::<String>()));
+        let line = |name| joined(&self.headers, name);
+        let (if_match, if_none_match) = (line(&header::IF_MATCH), line(&header::IF_NONE_MATCH));
+        let request = Request {
+            if_match: if_match.as_deref(),
+            if_none_match: if_none_match.as_deref(),
+            ..Request::default()
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(freshness.cache_control()));
+        if let Some(etag) = &etag {
+            headers.insert(header::ETAG, super::headers::text(etag));
+        }
+        let (status, body) = match verdict(&request, etag.as_deref()) {
+            Verdict::PreconditionFailed => {
+                return refusal(StatusCode::PRECONDITION_FAILED, headers, &self.headers);
+            }
+            Verdict::NotModified => (StatusCode::NOT_MODIFIED, no_body()),
+            Verdict::Proceed => {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
+                (StatusCode::OK, if self.head { no_body() } else { Body::from(text) })
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    async fn file(self, wanted: Wanted<'_>) -> Result<Response, Problem> {
+        match wanted.file {
+            File::Initialization => self.initialization(&wanted),
+            File::Segment { end: Some(end), .. } => self.last_segment(wanted, end).await,
+            File::Segment { .. } | File::Part(_) => self.run(wanted).await,
+        }
+    }
+
+    fn initialization(self, wanted: &Wanted<'_>) -> Result<Response, Problem> {
+        wanted.check_folder(None)?;
+        let bytes = wanted.container.initialization().map_err(|error| failed(&error))?;
+        let Some(bytes) = bytes else { return Err(wanted.unknown()) };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(Freshness::Forever.cache_control()));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(wanted.container.media_type()));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        let mut response = Response::new(if self.head { no_body() } else { Body::from(bytes) });
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+
+    /// A segment that would be another if its recording had not ended where it did.
+    async fn last_segment(self, wanted: Wanted<'_>, frames: u64) -> Result<Response, Problem> {
+        let File::Segment { number, .. } = wanted.file else { return Err(wanted.unknown()) };
+        let mut extent = wanted.recording.subscribe();
+        let now = self.look(&wanted.recording, &mut extent)?;
+        // Whether it has gone on since makes no difference.
+        let then = Extent { frames, state: RecordingState::Ended { declared: false }, ..now };
+        let timeline = wanted.timeline(&then)?;
+        let is_one = timeline.segments().contains(&number) && timeline.end_of(number) == Some(frames);
+        if !is_one || frames > now.frames {
+            return Err(wanted.unknown());
+        }
+        wanted.check_folder(Some(digest(&wanted.recording, frames).await?))?;
+        self.sound(wanted, &timeline.segment(number), Some(then), extent)
+    }
+
+    /// A segment or a part of one that no end changes; waits for it if it may still come.
+    async fn run(self, wanted: Wanted<'_>) -> Result<Response, Problem> {
+        let mut extent = wanted.recording.subscribe();
+        loop {
+            let now = self.look(&wanted.recording, &mut extent)?;
+            let timeline = wanted.timeline(&Extent { state: RecordingState::Growing, ..now.clone() })?;
+            let run = match wanted.file {
+                File::Segment { number, .. } => timeline.segment(number),
+                File::Part(place) if place.part < timeline.parts_in_segment() => timeline.part(place),
+                _ => return Err(wanted.unknown()),
+            };
+            if timeline.has(&run) {
+                know(&wanted.recording, &now).await?;
+                let decided_by = wanted.decided_by(&timeline, &run);
+                wanted.check_folder(wanted.recording.known_identity(decided_by))?;
+                return self.sound(wanted, &run, None, extent);
+            }
+            let soon =
+                Extent { frames: coming(&wanted.recording, &now), state: RecordingState::Growing, ..now };
+            if !now.is_growing() || !wanted.timeline(&soon)?.has(&run) {
+                return Err(wanted.unknown());
+            }
+            self.wait(&mut extent).await?;
+        }
+    }
+
+    fn sound(
+        self,
+        wanted: Wanted<'_>,
+        run: &Run,
+        ended: Option<Extent>,
+        extent: watch::Receiver<Extent>,
+    ) -> Result<Response, Problem> {
+        let etag = format!("\"{}-{}\"", wanted.folder, wanted.file.name(wanted.container));
+        let freshness =
+            if matches!(wanted.file, File::Part(_)) { Freshness::Moments } else { Freshness::Forever };
+        let Wanted { recording, codec, container, format, .. } = wanted;
+        let contained = Contained::new(Arc::clone(&codec), container, run).map_err(|error| failed(&error))?;
+        let rendition = Arc::new(Rendition::contained(recording, codec, contained, run));
+        let Some(finished) = rendition.longest() else { return Err(Problem::internal("a run of no length")) };
+        let media_type = container.media_type();
+        let entity = Entity::Finished(Finished { len: finished.len, etag: &etag, media_type });
+        let Decision::Answer(answer) = decided(&self.app, self.head, &self.headers, &entity) else {
+            return Err(Problem::internal("what is there was to be waited for"));
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(freshness.cache_control()));
+        headers.insert(header::ETAG, text(&etag));
+        let sound = Sound {
+            app: self.app,
+            client: self.client,
+            rendition,
+            extent,
+            end: ended.map(|extent| End { finished, extent }),
+            format,
+            asked: self.at,
+        };
+        sound.respond(answer, headers, &self.headers)
+    }
+}
+
+impl Wanted<'_> {
+    fn timeline(&self, extent: &Extent) -> Result<Timeline, Problem> {
+        let rendition = Rendition::new(Arc::clone(&self.recording), Arc::clone(&self.codec), 0, None);
+        Timeline::new(&rendition, extent).ok_or_else(|| self.unknown())
+    }
+
+    /// The source frame up to which the sound decides what folder the file is in: to a segment's end, to a part's beginning,
+    /// since that is known when the part is announced.
+    fn decided_by(&self, timeline: &Timeline, run: &Run) -> u64 {
+        match self.file {
+            File::Segment { number, .. } => timeline.source_end(number),
+            _ => timeline.source_start(run).max(identity::FIRST),
+        }
+    }
+
+    /// That the folder is that of this recording.
+    fn check_folder(&self, identity: Option<blake3::Hash>) -> Result<(), Problem> {
+        let now = folder(self.recording.name(), &*self.codec, identity);
+        if now == self.folder { Ok(()) } else { Err(self.unknown()) }
+    }
+
+    fn unknown(&self) -> Problem {
+        let (folder, name) = (self.folder.chars().take(60).collect::<String>(), self.recording.name());
+        let file = self.file.name(self.container);
+        Problem::not_found(format!("`{folder}/{file}` is not of `{name}`, or not any more, or not yet"))
+    }
+}
+
+/// Reads what names the files of a recording that goes so far, if it was not read before.
+async fn know(recording: &Arc<Recording>, extent: &Extent) -> Result<(), Problem> {
+    if !recording.knows_identity(extent.frames) {
+        let (recording, frames) = (Arc::clone(recording), extent.frames);
+        blocking(move || recording.identity(frames)).await??;
+    }
+    Ok(())
+}
+
+/// A digest of the recording as far as its end.
+async fn digest(recording: &Arc<Recording>, end: u64) -> Result<blake3::Hash, Problem> {
+    match recording.known_digest(end) {
+        Some(digest) => Ok(digest),
+        None => {
+            let recording = Arc::clone(recording);
+            Ok(blocking(move || recording.digest(end)).await??)
+        }
+    }
+}
+
+fn variants(
+    recording: &Arc<Recording>,
+    format: Option<Format>,
+    query: &RenditionQuery,
+    extent: &Extent,
+) -> Result<Vec<(Variant, Timeline)>, Problem> {
+    let spec = recording.spec();
+    let mut variants = Vec::new();
+    for variant in Variant::ladder(spec, format, query.parameters()?)? {
+        let rendition = query.part(Arc::clone(recording), variant.codec(spec)?)?;
+        variants.extend(Timeline::new(&rendition, extent).map(|timeline| (variant, timeline)));
+    }
+    Ok(variants)
+}
+
+/// The other variants that a player may know of.
+fn others(
+    this: Variant,
+    recording: &Arc<Recording>,
+    query: &RenditionQuery,
+    extent: &Extent,
+) -> Result<Vec<Other>, Problem> {
+    if !extent.is_growing() {
+        return Ok(Vec::new());
+    }
+    let behind = behind(query, recording)?;
+    let variants = variants(recording, None, query, extent)?;
+    if variants.iter().all(|(variant, _)| *variant != this) {
+        return Ok(Vec::new());
+    }
+    let others = variants.into_iter().filter(|(other, _)| *other != this);
+    let other = |(other, timeline): (Variant, Timeline)| Other {
+        uri: format!("../{other}/{MEDIA}{behind}"),
+        edge: timeline.edge(),
+        parts_in_segment: timeline.parts_in_segment(),
+    };
+    Ok(others.map(other).collect())
+}
+
+/// Where to begin, if it is not the player's choice, which is the live edge while there is one.
+fn begins(query: &RenditionQuery) -> Result<Option<Position>, Problem> {
+    let is_clip = query.duration()?.is_some();
+    Ok(query.chosen_position()?.filter(|position| is_clip || *position != Position::Live))
+}
+
+/// The part of a recording that is asked for, as the query of a playlist; a place that moves with the live edge is where it
+/// is now.
+fn behind(query: &RenditionQuery, recording: &Recording) -> Result<String, Problem> {
+    let seconds = |nanos: u64| format!("{}.{:09}", nanos / NANOS, nanos % NANOS);
+    let rate = recording.spec().rate;
+    let position = match begins(query)? {
+        Some(_) => Some(scale(query.start(recording)?, NANOS, rate.into())),
+        None => None,
+    };
+    let pairs = [("pos", position), ("duration", query.duration()?)];
+    let pairs = pairs.into_iter().filter_map(|(name, nanos)| Some(format!("{name}={}", seconds(nanos?))));
+    let pairs: Vec<String> = pairs.collect();
+    Ok(if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) })
+}
