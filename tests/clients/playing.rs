@@ -18,6 +18,9 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "mpv_hears_a_growing_recording", judges: &["mpv"], test: || growing(&MPV) },
     Judged { name: "vlc_hears_a_finished_recording", judges: &["cvlc"], test: || ended(&VLC) },
     Judged { name: "vlc_hears_a_growing_recording", judges: &["cvlc"], test: || growing(&VLC) },
+    Judged { name: "ffmpeg_follows_a_playlist", judges: &["ffmpeg"], test: || follows(&FFMPEG) },
+    Judged { name: "mpv_follows_a_playlist", judges: &["mpv"], test: || follows(&MPV) },
+    Judged { name: "vlc_follows_a_playlist", judges: &["cvlc"], test: || follows(&VLC) },
     Judged { name: "mpg123_hears_a_finished_recording", judges: &["mpg123"], test: || ended(&MPG123) },
     Judged { name: "mpg123_hears_a_growing_recording", judges: &["mpg123"], test: || growing(&MPG123) },
 ];
@@ -120,6 +123,54 @@ fn growing(player: &Player) {
             _ => assert_heard(format, &heard, &sound, 0),
         }
     }
+}
+
+/// HLS of a recording that grows, from some place near its edge to its end: what is heard is as recorded, without a gap.
+fn follows(player: &Player) {
+    let sound = seconds(16);
+    // The bit rate that is usual, and no choice: noise is hardly known again at half of it.
+    for (format, bitrate) in [("mp3", 128), ("opus", 96)] {
+        let (root, desk) = (Root::new(), Desk::new());
+        let recorder = Recorder::begin(&root, &sound);
+        let file = desk.path("heard.wav");
+        wait(async {
+            let server = server(&root).await;
+            let url = server.url(&format!("/hls/show/master.m3u8?format={format}&bitrate={bitrate}"));
+            let client = Client::start(&desk, (player.command)(&url, &file));
+            longer_than(&file, 0).await;
+            recorder.end().await;
+            client.finish();
+            assert_eq!(server.panics(), 0);
+        });
+        let heard = read_wav(&file);
+        let source = Heard::of_s16le(RATE as u32, 2, &sound);
+        // Behind the end there is at most what fills two packets, and with MP3 its delay.
+        let behind = if format == "mp3" { MP3_DELAY + 2 * 1152 } else { 960 };
+        let from = begins_at(&heard, &source);
+        let frames = source.frames() - from;
+        assert!(from < source.frames() * 3 / 4, "{format}: from {from}");
+        assert!(
+            (frames..=frames + behind).contains(&heard.frames()),
+            "{format}: {} of {frames}",
+            heard.frames()
+        );
+        // A decoder that begins in the middle needs a tenth of a second at most to be right.
+        let settled = RATE / 10;
+        let planes = heard.planes.iter().map(|plane| plane[settled..frames].to_vec()).collect();
+        assert_heard(format, &Heard { planes, ..heard }, &sound, from + settled);
+    }
+}
+
+/// The frame of `source` that what was heard begins with.
+fn begins_at(heard: &Heard, source: &Heard) -> usize {
+    // Half a second in, where decoders have settled.
+    let (skipped, len) = (RATE / 2, 2000);
+    let probe = &heard.planes[0][skipped..skipped + len];
+    let likeness = |at: &usize| -> i64 {
+        let there = &source.planes[0][*at..*at + len];
+        (probe.iter().zip(there).map(|(a, b)| f64::from(a * b)).sum::<f64>() * 1e6) as i64
+    };
+    (skipped..source.frames() - len).max_by_key(likeness).unwrap() - skipped
 }
 
 /// The `frames` of sound in what a player made of an MP3 whose end was not known when it began: it can cut nothing at its end.

@@ -142,7 +142,7 @@ fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Reads Sun's format, the simplest that says its rate and channels: six big endian words, then samples.
-fn read_au(path: &Path) -> Heard {
+pub fn read_au(path: &Path) -> Heard {
     let bytes = fs::read(path).unwrap();
     let word = |at: usize| u32::from_be_bytes(bytes[at * 4..at * 4 + 4].try_into().unwrap());
     assert_eq!(&bytes[..4], b".snd");

@@ -1,5 +1,6 @@
 //! Sound and files, judged by programs that know nothing of this one.
 
+mod hls;
 mod judge;
 mod packets;
 mod place;
@@ -14,5 +15,5 @@ use std::process::ExitCode;
 use support::judged::run;
 
 fn main() -> ExitCode {
-    run(&[sound::TESTS, seams::TESTS, packets::TESTS, tidy::TESTS].concat())
+    run(&[sound::TESTS, seams::TESTS, packets::TESTS, tidy::TESTS, hls::TESTS].concat())
 }
