@@ -33,6 +33,7 @@
 //! | [`config`] | settings from flags, environment and file |
 //! | [`error`] | problem documents |
 //! | [`time`] | positions and lengths in time, exactly |
+//! | `web` | URLs that are written down to be followed elsewhere |
 //! | [`recording`] | the catalogue, a growing file, its end, its watch |
 //! | [`rendition`] | a recording in one format as a space of bytes |
 //! | [`segments`] | segments: coded once, shared, bounded |
@@ -76,6 +77,7 @@ pub mod routes;
 pub mod segments;
 pub mod time;
 pub mod waveform;
+mod web;
 
 use std::io;
 use std::net::SocketAddr;

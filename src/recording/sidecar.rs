@@ -1,5 +1,7 @@
 //! `show.toml` beside `show.pcm`: what the file itself does not say.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
@@ -7,6 +9,8 @@ use serde::Deserialize;
 use tailcast_codecs::PcmSpec;
 
 use super::stamp::Stamp;
+use crate::time::Position;
+use crate::web;
 
 /// What a sidecar may hold. Every key may be left out; one that is not known is an error, so that a slip of
 /// the pen is seen.
@@ -16,10 +20,31 @@ pub struct Sidecar {
     pub pcm: Option<PcmSpec>,
     /// A title for people; a blank one is none.
     pub title: Option<String>,
+    /// What is said in it, for people; a blank one is none.
+    pub description: Option<String>,
+    /// Who made it, for people; a blank one is none.
+    pub author: Option<String>,
+    /// The URL of a picture.
+    pub image: Option<String>,
+    /// Its chapters, each beginning after the one before.
+    pub chapters: Arc<[Chapter]>,
     /// When frame 0 was recorded, as RFC 3339 has it, with the offset that it was written with.
     pub started: Option<String>,
     /// Set when the recorder is done. Without it a recording ends by standing still.
     pub ended: bool,
+}
+
+/// A part of a recording that has a title.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chapter {
+    /// Nanoseconds from the recording's start.
+    pub start: u64,
+    /// What it is called; never blank.
+    pub title: String,
+    /// A page about it.
+    pub url: Option<String>,
+    /// The URL of a picture.
+    pub image: Option<String>,
 }
 
 /// What was found beside a recording.
@@ -40,8 +65,32 @@ const TOLD_MOST: usize = 500;
 struct Written {
     pcm: Option<String>,
     title: Option<String>,
+    description: Option<String>,
+    author: Option<String>,
+    image: Option<String>,
+    #[serde(default)]
+    chapters: Vec<WrittenChapter>,
     started: Option<Started>,
     ended: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenChapter {
+    start: Start,
+    title: String,
+    url: Option<String>,
+    image: Option<String>,
+}
+
+/// Seconds are a number to most people, and `00:05:00` is a time of day to TOML.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Start {
+    Text(String),
+    Whole(u64),
+    Number(f64),
+    Time(toml::value::Datetime),
 }
 
 /// TOML has dates of its own; a string is what most people write.
@@ -66,8 +115,68 @@ impl Sidecar {
         let written: Written = toml::from_str(text).map_err(|error| error.to_string())?;
         let pcm = written.pcm.map(|pcm| pcm.parse().map_err(|error| format!("{error}"))).transpose()?;
         let started = written.started.map(timestamp).transpose()?;
-        let title = written.title.filter(|title| !title.trim().is_empty());
-        Ok(Self { pcm, title, started, ended: written.ended.unwrap_or(false) })
+        let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        Ok(Self {
+            pcm,
+            title: said(written.title),
+            description: said(written.description),
+            author: said(written.author),
+            image: url("image", written.image)?,
+            chapters: chapters(written.chapters)?.into(),
+            started,
+            ended: written.ended.unwrap_or(false),
+        })
+    }
+}
+
+fn url(key: &str, text: Option<String>) -> Result<Option<String>, String> {
+    if let Some(text) = &text {
+        web::url(text).map_err(|why| format!("{key} {why}"))?;
+    }
+    Ok(text)
+}
+
+fn chapters(written: Vec<WrittenChapter>) -> Result<Vec<Chapter>, String> {
+    let mut chapters: Vec<Chapter> = Vec::with_capacity(written.len());
+    for written in written {
+        let text = written.start.to_string();
+        let start = start(&text)?;
+        if chapters.last().is_some_and(|before| start <= before.start) {
+            return Err(format!("chapters: start `{text}` is not after that of the chapter before"));
+        }
+        if written.title.trim().is_empty() {
+            return Err(format!("chapters: title `{}` of the one at `{text}` says nothing", written.title));
+        }
+        chapters.push(Chapter {
+            start,
+            title: written.title,
+            url: url("chapters: url", written.url)?,
+            image: url("chapters: image", written.image)?,
+        });
+    }
+    Ok(chapters)
+}
+
+/// Nanoseconds from the recording's start.
+fn start(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        // What is larger was cut to this.
+        Ok(Position::FromStart(nanos)) if nanos < u64::MAX => Ok(nanos),
+        _ => {
+            let wanted = "seconds (`25`, `25.5`) or `h:mm:ss.sss` from the recording's start";
+            Err(format!("chapters: start `{text}` is not a time in a recording: {wanted}"))
+        }
+    }
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Whole(seconds) => seconds.fmt(f),
+            Self::Number(seconds) => seconds.fmt(f),
+            Self::Time(time) => time.fmt(f),
+        }
     }
 }
 
@@ -113,6 +222,41 @@ mod tests {
         assert_eq!(sidecar.started.as_deref(), Some("2026-11-23T20:00:00+01:00"));
         assert!(sidecar.ended);
         assert_eq!(Sidecar::parse("title = ' \t'").unwrap().title, None);
+        let notes = "description = 'A, B'\nauthor = 'C'\nimage = 'https://radio.example/c.jpg'";
+        let sidecar = Sidecar::parse(notes).unwrap();
+        assert_eq!(sidecar.description.as_deref(), Some("A, B"));
+        assert_eq!(sidecar.author.as_deref(), Some("C"));
+        assert_eq!(sidecar.image.as_deref(), Some("https://radio.example/c.jpg"));
+        assert!(sidecar.chapters.is_empty());
+    }
+
+    #[test]
+    fn chapters_begin_at_times_as_people_write_them() {
+        for (written, nanos) in [
+            ("'0:05:00'", 300_000_000_000),
+            ("'62:03.5'", 3_723_500_000_000),
+            ("0", 0),
+            ("12", 12_000_000_000),
+            ("12.25", 12_250_000_000),
+            ("00:05:00", 300_000_000_000),
+        ] {
+            let text = format!("[[chapters]]\nstart = {written}\ntitle = 'x'");
+            assert_eq!(Sidecar::parse(&text).unwrap().chapters[0].start, nanos, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_chapter_begins_after_the_one_before() {
+        let two = |second: &str| {
+            Sidecar::parse(&format!(
+                "[[chapters]]\nstart = '1:00'\ntitle = 'a'\n[[chapters]]\nstart = {second}\ntitle = 'b'"
+            ))
+        };
+        assert_eq!(two("60.000000001").unwrap().chapters.len(), 2);
+        for second in ["60", "'0:59'"] {
+            let error = two(second).unwrap_err();
+            assert!(error.contains(second.trim_matches('\'')), "{error}");
+        }
     }
 
     #[test]
@@ -143,6 +287,17 @@ mod tests {
             ("titel = 'x'", "titel"),
             ("ended = 'yes'", "ended"),
             ("pcm = ", "pcm"),
+            ("image = 'cover.jpg'", "image `cover.jpg`"),
+            ("[[chapters]]\nstart = 0", "title"),
+            ("[[chapters]]\ntitle = 'x'", "start"),
+            ("[[chapters]]\nstart = 0\ntitle = ' '", "title ` `"),
+            ("[[chapters]]\nstart = -1\ntitle = 'x'", "start `-1`"),
+            ("[[chapters]]\nstart = 'live'\ntitle = 'x'", "start `live`"),
+            ("[[chapters]]\nstart = nan\ntitle = 'x'", "start `NaN`"),
+            ("[[chapters]]\nstart = 99999999999999\ntitle = 'x'", "start `99999999999999`"),
+            ("[[chapters]]\nstart = 0\ntitle = 'x'\nurl = 'javascript:x'", "url `javascript:x`"),
+            ("[[chapters]]\nstart = 0\ntitle = 'x'\nimage = '/x'", "image `/x`"),
+            ("[[chapters]]\nstart = 0\ntitle = 'x'\nend = 1", "end"),
         ] {
             let error = Sidecar::parse(text).unwrap_err();
             assert!(error.contains(named), "{text}: {error}");
