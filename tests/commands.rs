@@ -21,7 +21,7 @@ use tailcast::demo::piece;
 use tempfile::TempDir;
 
 /// Options of `serve`, each with a value that is none.
-const WRONG: [(&str, &str); 9] = [
+const WRONG: [(&str, &str); 18] = [
     ("root", "/there/is/no/such/folder"),
     ("listen", "localhost"),
     ("pcm", "s17le:48000:2"),
@@ -31,6 +31,15 @@ const WRONG: [(&str, &str); 9] = [
     ("shutdown-timeout", "-1"),
     ("log", "tailcast=loud"),
     ("log", "inof"),
+    ("public-url", "radio.example"),
+    ("feed-title", " "),
+    ("feed-description", " "),
+    ("feed-author", " "),
+    ("feed-email", "nobody"),
+    ("feed-image", "cover.jpg"),
+    ("feed-language", "a language"),
+    ("feed-category", ">"),
+    ("feed-explicit", "yes"),
 ];
 
 /// The program, with nothing in the environment that it would listen to.
@@ -289,6 +298,15 @@ async fn every_option_is_in_force(place: Place) {
         ("stall-timeout", "1004ms"),
         ("queue", "1005"),
         ("ranges", "1"),
+        ("public-url", "https://radio.example/"),
+        ("feed-title", "A title"),
+        ("feed-description", "A description"),
+        ("feed-author", "An author"),
+        ("feed-email", "owner@radio.example"),
+        ("feed-image", "https://radio.example/a-cover.jpg"),
+        ("feed-language", "pt-BR"),
+        ("feed-category", "Arts > Design"),
+        ("feed-explicit", "true"),
         ("log-format", "json"),
         ("log", "info,tailcast::access=off"),
     ];
@@ -451,7 +469,7 @@ fn a_file_of_settings_that_cannot_be_used_is_named_with_what_is_wrong() {
     fails(program(&["serve", "--config", &path]), &["--config", &path, "No such file"]);
     for (text, named) in [
         ("root = '/'\ncash = '1MiB'", "unknown option `cash`"),
-        ("root = '/'\ncache = true", "`cache`"),
+        ("root = '/'\ncache = []", "`cache`"),
         ("root = '/'\n[serve]\ncache = 1", "`serve`"),
         ("root = '/'\nroot = '/'", "line 2"),
         ("root", "line 1"),

@@ -19,7 +19,7 @@ use tailcast_codecs::PcmSpec;
 
 pub(crate) use values::{cores, thread_count};
 
-use crate::time;
+use crate::{time, web};
 
 /// Everything that `tailcast serve` can be told.
 #[derive(Debug, Clone)]
@@ -42,6 +42,10 @@ pub struct Config {
     pub admin_listen: Option<SocketAddr>,
     /// What nobody gets more of.
     pub limits: Limits,
+    /// Where others reach the server, without a slash at its end; else as each request says.
+    pub public_url: Option<String>,
+    /// What is said of all recordings together.
+    pub feed: Feed,
     /// What is logged, as a filter of `tracing`.
     pub log: String,
     /// How it is written.
@@ -69,6 +73,36 @@ pub struct Limits {
     pub queue: NonZeroUsize,
     /// Ranges that are served of one request.
     pub ranges: NonZeroUsize,
+}
+
+/// What a feed says of all recordings together: what directories of podcasts ask for.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// What they are called.
+    pub title: String,
+    /// What they are, in a sentence or more.
+    pub description: String,
+    /// Who makes them.
+    pub author: Option<String>,
+    /// Where the owner of the feed is written to; directories send a code there before they believe it.
+    pub email: Option<String>,
+    /// The URL of a picture.
+    pub image: Option<String>,
+    /// Of what is spoken (BCP 47).
+    pub language: Option<String>,
+    /// One of Apple's, and perhaps one within it.
+    pub category: Option<Category>,
+    /// Whether it is not for children.
+    pub explicit: bool,
+}
+
+/// A category of podcasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Category {
+    /// Its name.
+    pub name: String,
+    /// The name of one within it.
+    pub within: Option<String>,
 }
 
 /// How the log is written.
@@ -103,7 +137,7 @@ struct Setting {
     help: &'static str,
 }
 
-const SETTINGS: [Setting; 18] = [
+const SETTINGS: [Setting; 27] = [
     Setting { name: "root", value: "DIR", default: None, help: "The folder of recordings" },
     Setting {
         name: "listen",
@@ -194,6 +228,50 @@ const SETTINGS: [Setting; 18] = [
         value: "N",
         default: Some("16"),
         help: "Ranges that are served of one request; who wants more gets the whole",
+    },
+    Setting {
+        name: "public-url",
+        value: "URL",
+        default: None,
+        help: "Where others reach the server, for feeds and playlists [default: as the request says]",
+    },
+    Setting {
+        name: "feed-title",
+        value: "TEXT",
+        default: Some("Recordings"),
+        help: "What the podcast of all recordings is called",
+    },
+    Setting {
+        name: "feed-description",
+        value: "TEXT",
+        default: Some("Recordings, and what is being recorded"),
+        help: "What the podcast is, in a sentence or more",
+    },
+    Setting { name: "feed-author", value: "TEXT", default: None, help: "Who makes the podcast" },
+    Setting {
+        name: "feed-email",
+        value: "ADDRESS",
+        default: None,
+        help: "Where the owner of the podcast is written to; directories ask there whether it is theirs",
+    },
+    Setting { name: "feed-image", value: "URL", default: None, help: "The picture of the podcast" },
+    Setting {
+        name: "feed-language",
+        value: "LANGUAGE",
+        default: None,
+        help: "What is spoken in the podcast, such as en or pt-BR",
+    },
+    Setting {
+        name: "feed-category",
+        value: "CATEGORY",
+        default: None,
+        help: "Of the podcast: one of Apple's, such as Music, or one within another: Arts > Design",
+    },
+    Setting {
+        name: "feed-explicit",
+        value: "BOOLEAN",
+        default: Some("false"),
+        help: "Whether the podcast is not for children: true, false",
     },
     Setting {
         name: "log-format",
@@ -320,7 +398,13 @@ fn read_file(path: &Path, origin: &Origin) -> Result<File, ConfigError> {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Float(number) => number.to_string(),
-            other => return Err(wrong(format!("`{key}` is a {}, not text or a number", other.type_str()))),
+            toml::Value::Boolean(whether) => whether.to_string(),
+            other => {
+                return Err(wrong(format!(
+                    "`{key}` is a {}, not text, a number or a boolean",
+                    other.type_str()
+                )));
+            }
         };
         values.insert(key, value);
     }
@@ -382,6 +466,8 @@ impl Settings<'_> {
             shutdown_timeout: self.get("shutdown-timeout", time::duration)?,
             admin_listen: self.given("admin-listen", values::address)?,
             limits: self.limits()?,
+            public_url: self.given("public-url", values::base_url)?,
+            feed: self.feed()?,
             log: self.get("log", values::filter)?,
             log_format: self.get("log-format", values::log_format)?,
             names: Names {
@@ -391,6 +477,19 @@ impl Settings<'_> {
                 threads: name("threads"),
                 connections: name("connections"),
             },
+        })
+    }
+
+    fn feed(&self) -> Result<Feed, ConfigError> {
+        Ok(Feed {
+            title: self.get("feed-title", values::words)?,
+            description: self.get("feed-description", values::words)?,
+            author: self.given("feed-author", values::words)?,
+            email: self.given("feed-email", values::email)?,
+            image: self.given("feed-image", |text| web::url(text).map(str::to_owned))?,
+            language: self.given("feed-language", values::language)?,
+            category: self.given("feed-category", values::category)?,
+            explicit: self.get("feed-explicit", values::boolean)?,
         })
     }
 
@@ -445,6 +544,14 @@ mod tests {
             ("stall-timeout", "x"),
             ("queue", "0"),
             ("ranges", "1.5"),
+            ("public-url", "radio.example"),
+            ("public-url", "https://radio.example/?q"),
+            ("feed-title", " "),
+            ("feed-email", "nobody"),
+            ("feed-image", "cover.jpg"),
+            ("feed-language", "English spoken"),
+            ("feed-category", "Arts > Design > Web"),
+            ("feed-explicit", "yes"),
             ("log-format", "xml"),
             ("root", "/nonexistent"),
         ] {
@@ -470,7 +577,12 @@ mod tests {
         assert_eq!((config.cache, config.growth_timeout), (2 << 20, Duration::from_secs(3)));
         assert_eq!(config.listen, "127.0.0.1:8000".parse().unwrap());
 
-        for (text, named) in [("cash = 1", "cash"), ("cache = true", "cache"), ("root = ", "root")] {
+        for (text, named) in [
+            ("cash = 1", "cash"),
+            ("root = '/'\ncache = true", "`true`"),
+            ("cache = []", "cache"),
+            ("root = ", "root"),
+        ] {
             std::fs::write(&file, text).unwrap();
             assert!(from_arguments(&["serve", "--config", &file]).unwrap_err().to_string().contains(named));
         }

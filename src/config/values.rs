@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::LogFormat;
+use super::{Category, LogFormat};
+use crate::web;
 
 pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
@@ -94,6 +95,60 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(network).collect()
 }
 
+/// Something for people to read.
+pub(super) fn words(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err(format!("`{text}` says nothing")) } else { Ok(text.trim().to_owned()) }
+}
+
+/// A URL that paths are appended to: without a slash at its end.
+pub(super) fn base_url(text: &str) -> Result<String, String> {
+    match web::url(text)? {
+        url if url.contains(['?', '#']) => Err(format!("`{text}` has a query, and paths are appended to it")),
+        url => Ok(url.trim_end_matches('/').to_owned()),
+    }
+}
+
+/// As much of an address as can be told without writing to it.
+pub(super) fn email(text: &str) -> Result<String, String> {
+    let is_one = |(name, host): (&str, &str)| !name.is_empty() && host.contains('.');
+    let plain = !text.contains(|c: char| c.is_whitespace() || c.is_control() || "<>(),;\"".contains(c));
+    if plain && text.rsplit_once('@').is_some_and(is_one) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is not an address of e-mail, such as owner@radio.example"))
+    }
+}
+
+/// A tag of a language as BCP 47 has them, as far as its form goes.
+pub(super) fn language(text: &str) -> Result<String, String> {
+    let is_subtag =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_language = text.split('-').next().is_some_and(|first| {
+        (2..=8).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_alphabetic())
+    });
+    if is_language && text.split('-').all(is_subtag) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is not the tag of a language, such as en or pt-BR"))
+    }
+}
+
+/// `Music`, or one within another: `Arts > Design`.
+pub(super) fn category(text: &str) -> Result<Category, String> {
+    let parts: Vec<&str> = text.split('>').map(str::trim).collect();
+    match parts.as_slice() {
+        [name] if !name.is_empty() => Ok(Category { name: (*name).to_owned(), within: None }),
+        [name, within] if !name.is_empty() && !within.is_empty() => {
+            Ok(Category { name: (*name).to_owned(), within: Some((*within).to_owned()) })
+        }
+        _ => Err(format!("`{text}` is not a category, such as Music, nor one within it: Arts > Design")),
+    }
+}
+
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("`{text}` is neither true nor false"))
+}
+
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
         "text" => Ok(LogFormat::Text),
@@ -114,6 +169,24 @@ mod tests {
         for wrong in ["", "MiB", "-1", "1.5MiB", "1XiB", "99999999999GiB"] {
             assert!(size(wrong).unwrap_err().contains(wrong));
         }
+    }
+
+    #[test]
+    fn what_directories_of_podcasts_ask_for_has_its_form() {
+        assert_eq!(base_url("https://radio.example/"), Ok("https://radio.example".to_owned()));
+        assert_eq!(base_url("http://[::1]:8000/radio"), Ok("http://[::1]:8000/radio".to_owned()));
+        assert!(["en", "pt-BR", "zh-Hant-TW"].iter().all(|tag| language(tag).is_ok()));
+        assert!(["", "e", "en-", "en_US", "4u"].iter().all(|tag| language(tag).is_err()));
+        assert!(email("owner@radio.example").is_ok());
+        assert!(
+            ["", "@radio.example", "owner@", "a b@radio.example"].iter().all(|text| email(text).is_err())
+        );
+        let within = |within: &str| Some(within.to_owned());
+        assert_eq!(
+            category("Arts>Design").unwrap(),
+            Category { name: "Arts".into(), within: within("Design") }
+        );
+        assert!(["", ">", "Arts >", "> Design"].iter().all(|text| category(text).is_err()));
     }
 
     #[test]
