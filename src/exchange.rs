@@ -85,7 +85,8 @@ fn hosts(request: &Request) -> Vec<String> {
     hosts.map(|host| logged(&String::from_utf8_lossy(host.as_bytes()))).collect()
 }
 
-fn is_authority(host: &[u8]) -> bool {
+/// A host, perhaps with a port.
+pub(crate) fn is_authority(host: &[u8]) -> bool {
     // Nobody is named in it.
     !host.contains(&b'@') && Authority::try_from(host).is_ok()
 }

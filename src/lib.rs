@@ -96,6 +96,7 @@ use http::MostRanges;
 use metrics::{Gathered, Metrics};
 use recording::Catalogue;
 use routes::App;
+use routes::site::Site;
 use segments::Segments;
 use waveform::Waveforms;
 
@@ -166,7 +167,8 @@ impl Server {
         let (metrics, clients) = (Metrics::new(), Clients::new(&limits));
         metrics.gather(Gathered::new(config, &segments, &waveforms, &clients));
         let most_ranges = MostRanges(limits.ranges);
-        let app = App { catalogue, segments, waveforms, metrics, clients, most_ranges, stop: stopping };
+        let site = Arc::new(Site::of(config));
+        let app = App { catalogue, segments, waveforms, metrics, clients, site, most_ranges, stop: stopping };
         let shutdown_timeout = config.shutdown_timeout;
         Ok(Self { listener, address, admin, limits, app, stop, shutdown_timeout })
     }

@@ -67,6 +67,13 @@ pub enum Decided {
     },
 }
 
+/// Bytes of the whole of a finished recording of `frames` source frames, by arithmetic alone: the recording need not be
+/// open.
+pub fn whole_len(codec: &dyn Codec, frames: u64) -> u64 {
+    let grid = codec.grid();
+    rendition_len(codec, &Cut::new(grid, 0), grid.rates.to_coded(frames))
+}
+
 impl Rendition {
     /// From source frame `start` on, for `duration` source frames if it is a clip.
     pub fn new(recording: Arc<Recording>, codec: Arc<dyn Codec>, start: u64, duration: Option<u64>) -> Self {

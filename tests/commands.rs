@@ -340,6 +340,20 @@ async fn every_option_is_in_force(place: Place) {
             "{place:?}: {limit}: {metrics}"
         );
     }
+    let feed = get(address, "/feed.xml").await.text();
+    for said in [
+        "<link>https://radio.example/</link>",
+        ">A title<",
+        ">A description<",
+        ">An author<",
+        ">owner@radio.example<",
+        "\"https://radio.example/a-cover.jpg\"",
+        ">pt-BR<",
+        "\"Design\"",
+        "<itunes:explicit>true<",
+    ] {
+        assert!(feed.contains(said), "{place:?}: {said}: {feed}");
+    }
     let line: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
     assert_eq!(line["level"], "INFO", "{place:?}: log-format");
 

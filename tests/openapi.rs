@@ -123,7 +123,8 @@ fn recordings() -> Root {
     let root = Root::new();
     root.finished("show", PCM, &[0; 48_000 * 4]);
     root.growing("sub/odd é", PCM, &[0; 96_000 * 4]);
-    let told = "pcm = 's16le:48000:2'\ntitle = 'Evening'\nstarted = '2026-11-23T20:00:00+01:00'";
+    let told = "pcm = 's16le:48000:2'\ntitle = 'Evening'\nstarted = '2026-11-23T20:00:00+01:00'\n\
+                [[chapters]]\nstart = 0\ntitle = 'x'\nurl = 'https://radio.example'";
     root.write("sub/odd é.toml", told);
     root.finished("broken", "nonsense", &[0; 4]);
     root
@@ -144,6 +145,10 @@ async fn answers_in_json_are_what_is_described() {
         ("/recordings/{name}", "/recordings/broken", 500),
         ("/recordings/{name}", "/recordings/none", 404),
         ("/recordings/{name}/events", "/recordings/broken/events", 500),
+        ("/recordings/{name}/chapters.json", "/recordings/sub/odd%20%C3%A9/chapters.json", 200),
+        ("/recordings/{name}/chapters.json", "/recordings/show/chapters.json", 404),
+        ("/recordings/{name}/chapters.json", "/recordings/broken/chapters.json", 500),
+        ("/feed.xml", "/feed.xml?limit=0", 400),
         ("/waveform/{name}.json", "/waveform/show.json", 200),
         ("/waveform/{name}.json", "/waveform/sub/odd%20%C3%A9.json?bits=8", 200),
         ("/waveform/{name}.json", "/waveform/show.json?bits=9", 400),

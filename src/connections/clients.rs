@@ -78,7 +78,8 @@ impl Clients {
         self.under_way.each.lock().len()
     }
 
-    fn is_trusted(&self, address: IpAddr) -> bool {
+    /// Whether an address is that of a proxy which is believed.
+    pub(crate) fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 

@@ -60,6 +60,15 @@ impl Entry {
         }
     }
 
+    /// When what is to be told of it was last another, in milliseconds since 1970 by the files' own times. That it grows is
+    /// nothing new of one that does.
+    pub fn changed(&self) -> i64 {
+        let growing = self.told.as_ref().is_ok_and(|status| status.extent.is_growing());
+        let written = |stamp: Stamp| millis_since_1970(stamp.modified);
+        let file = if growing { Some(self.began) } else { self.stamps.file.map(written) };
+        file.into_iter().chain(self.stamps.sidecar.flatten().map(written)).max().unwrap_or(self.began)
+    }
+
     /// Its name and its title, [folded], as they are searched: once for as long as it stays what it is.
     pub fn folded(&self) -> &str {
         self.folded.get_or_init(|| {

@@ -70,6 +70,20 @@ pub async fn find(app: &App, query: &ListQuery) -> Result<Page, Problem> {
     Ok(blocking(move || selection.page(&entries)).await?)
 }
 
+/// All that match a query and can be had, newest first, and how many are wanted of them at most. (`after` is left alone.)
+///
+/// # Errors
+/// When a parameter is not one, or the folder cannot be read.
+pub(super) async fn usable(app: &App, query: &ListQuery) -> Result<(Vec<Arc<Entry>>, usize), Problem> {
+    let selection = Selection::of(query)?;
+    let (entries, limit) = (app.catalogue.list().await.map_err(Problem::internal)?, selection.limit);
+    let choose = move || {
+        let wanted = entries.iter().filter(|entry| entry.told.is_ok() && selection.matches(entry));
+        wanted.cloned().collect()
+    };
+    Ok((blocking(choose).await?, limit))
+}
+
 /// Which part of the list is asked for.
 struct Selection {
     words: Vec<String>,

@@ -6,6 +6,8 @@
 //! | `/hls/{name}/master.m3u8`, and what that names | [`hls`] |
 //! | `/recordings` | [`list`] |
 //! | `/recordings/{name}` | [`recordings`] |
+//! | `/recordings/{name}/chapters.json` | `chapters` |
+//! | `/feed.xml` | [`feed`] |
 //! | `/events`, `/recordings/{name}/events` | [`events`] |
 //! | `/waveform/{name}.json`, `/waveform/{name}.dat` | [`waveform`] |
 //! | `/`, `/play/{name}` | [`page`], with the [`player`]'s markup |
@@ -15,14 +17,20 @@
 //! | `/openapi.json` | [`openapi`]: what is said of all of them in `docs/openapi.json` |
 //!
 //! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording
-//! anywhere, `words` what pages say of one, `headers` what all do with headers, `sound` how sound is answered with.
+//! anywhere, `words` what pages say of one, `headers` what all do with headers, `sound` how sound is answered with. What is
+//! read elsewhere takes its recordings
+//! from `library`, its whole URLs from [`site`], and is a `document`; `xml` and `times` say how things are written there.
 
 pub mod assets;
 pub mod audio;
+mod chapters;
+mod document;
 pub mod events;
+pub mod feed;
 mod headers;
 pub mod health;
 pub mod hls;
+pub mod library;
 pub mod list;
 pub mod metrics;
 pub mod openapi;
@@ -31,9 +39,12 @@ pub mod player;
 pub mod query;
 pub mod recordings;
 mod sound;
+pub mod site;
 pub mod summary;
+mod times;
 pub mod waveform;
 mod words;
+mod xml;
 
 use std::io;
 use std::sync::Arc;
@@ -63,6 +74,7 @@ use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
 use crate::segments::Segments;
 use crate::segments::share::{Place, Share};
 use crate::waveform::Waveforms;
+use site::Site;
 
 /// What every handler has at hand.
 #[derive(Debug, Clone)]
@@ -77,6 +89,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// What each client has under way.
     pub(crate) clients: Arc<Clients>,
+    /// What others see of the server.
+    pub site: Arc<Site>,
     /// How many ranges of a request are served.
     pub most_ranges: MostRanges,
     /// Turns true when the server is to stop.
@@ -171,6 +185,7 @@ pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> R
         .route("/", read_only(page::index))
         .route("/play/{*name}", read_only(page::play))
         .route("/assets/{version}/{file}", read_only(assets::asset))
+        .route("/feed.xml", read_only(feed::feed))
         .route("/events", read_only(events::of_list))
         .route("/openapi.json", read_only(openapi::openapi))
         .route("/recordings", read_only(list::list))

@@ -10,7 +10,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::list::{self, ListQuery, Page};
 use super::player::player;
-use super::summary::{escape, page_path};
+use super::summary::{page_path, with_query};
 use super::words::{clock, live, title, when};
 use super::{App, FromPath, assets, fresh, query};
 use crate::error::Problem;
@@ -20,6 +20,9 @@ use crate::recording::Entry;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; \
     connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors *";
 
+/// The script of the page of all recordings.
+const LIST: &str = "list.js";
+
 /// The list of recordings, newest first.
 pub async fn index(State(app): State<App>, query: Result<Query<ListQuery>, QueryRejection>) -> Response {
     let listed = async {
@@ -27,7 +30,7 @@ pub async fn index(State(app): State<App>, query: Result<Query<ListQuery>, Query
         Ok::<_, Problem>((list::find(&app, &query).await?, query))
     };
     match listed.await {
-        Ok((page, query)) => kept(document("Recordings", "list.js", &list_of(&page, &query))),
+        Ok((page, query)) => kept(document("Recordings", LIST, &list_of(&page, &query))),
         Err(problem) => refusal(problem),
     }
 }
@@ -53,6 +56,9 @@ fn document(title: &str, script: &str, content: &Markup) -> Response {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) }
                 link rel="icon" href=(assets::path("icon.svg"));
+                @if script == LIST {
+                    link rel="alternate" type="application/rss+xml" title="Podcast" href="/feed.xml";
+                }
                 link rel="stylesheet" href=(assets::path("style.css"));
                 script type="module" src=(assets::path(script)) {}
             }
@@ -84,7 +90,7 @@ fn refusal(problem: Problem) -> Response {
             @if status == StatusCode::SERVICE_UNAVAILABLE { p { "Try again in a moment." } }
         }
     };
-    let page = document(title, "list.js", &content);
+    let page = document(title, LIST, &content);
     // As programs are told of it, but for the words.
     let mut response = problem.into_response();
     response.headers_mut().extend(page.headers().clone());
@@ -116,11 +122,7 @@ fn list_of(page: &Page, query: &ListQuery) -> Markup {
 
 /// The address of another page of what a query asks for.
 fn list_path(after: Option<&str>, query: &ListQuery) -> String {
-    let parameters = [("after", after), ("q", query.q.as_deref()), ("limit", query.limit.as_deref())];
-    let given =
-        parameters.into_iter().filter_map(|(name, value)| Some((name, value.filter(|it| !it.is_empty())?)));
-    let given: Vec<String> = given.map(|(name, value)| format!("{name}={}", escape(value))).collect();
-    if given.is_empty() { "/".to_owned() } else { format!("/?{}", given.join("&")) }
+    with_query("/", &[("after", after), ("q", query.q.as_deref()), ("limit", query.limit.as_deref())])
 }
 
 fn count(total: usize, searched: &str) -> String {

@@ -7,12 +7,13 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use tailcast_codecs::format::{Format, Parameters};
 
 use super::query::{self, RenditionQuery};
 use super::summary::Summary;
-use super::{App, FromPath, blocking, events, fresh};
+use super::{App, FromPath, blocking, chapters, events, fresh};
 use crate::error::Problem;
 use crate::recording::{Extent, Recording, RecordingError};
 use crate::rendition::{Rendition, Shape};
@@ -77,16 +78,20 @@ pub struct PlaceQuery {
     time: Option<String>,
 }
 
-/// One recording; with `byte` or `time`, a place in one rendition of it; or its events.
+/// One recording; with `byte` or `time`, a place in one rendition of it; or its events, or its chapters.
 pub async fn show(
     State(app): State<App>,
     FromPath(name): FromPath<String>,
     place: Result<Query<PlaceQuery>, QueryRejection>,
     rendition: Result<Query<RenditionQuery>, QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (place, rendition) = (query::checked(place)?, query::checked(rendition)?);
-    if let Some(recording) = watched(&app, &name).await? {
+    if let Some(recording) = stem(&app, &name, "/events").await? {
         return Ok(events::of_recording(app, recording));
+    }
+    if let Some(recording) = stem(&app, &name, "/chapters.json").await? {
+        return chapters::of(&recording, &headers);
     }
     let recording = app.find(&name).await?;
     if place.byte.is_none() && place.time.is_none() {
@@ -102,9 +107,9 @@ pub async fn show(
     Ok(fresh(Json(place_in(&rendition, format, &place)?)))
 }
 
-/// The recording whose events are asked for, if they are. (`show/events` may be the name of a recording, too.)
-async fn watched(app: &App, name: &str) -> Result<Option<Arc<Recording>>, Problem> {
-    let Some(stem) = name.strip_suffix("/events") else { return Ok(None) };
+/// The recording of which what `ending` says is asked for, if it is. (`show/events` may be the name of a recording, too.)
+async fn stem(app: &App, name: &str, ending: &str) -> Result<Option<Arc<Recording>>, Problem> {
+    let Some(stem) = name.strip_suffix(ending) else { return Ok(None) };
     match app.find(stem).await {
         Ok(recording) => Ok(Some(recording)),
         Err(RecordingError::NotFound(_)) => Ok(None),

@@ -116,6 +116,19 @@ pub fn page_path(name: &RecordingName) -> String {
     format!("/play/{}", escaped(name))
 }
 
+/// The path of a recording's chapters.
+pub fn chapters_path(name: &RecordingName) -> String {
+    format!("/recordings/{}/chapters.json", escaped(name))
+}
+
+/// A path with those parameters that have a value.
+pub fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let given =
+        parameters.iter().filter_map(|(name, value)| Some((name, value.filter(|it| !it.is_empty())?)));
+    let given: Vec<String> = given.map(|(name, value)| format!("{name}={}", escape(value))).collect();
+    if given.is_empty() { path.to_owned() } else { format!("{path}?{}", given.join("&")) }
+}
+
 fn waveform_path(name: &RecordingName, form: &str) -> String {
     format!("/waveform/{}.{form}", escaped(name))
 }

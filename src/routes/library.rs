@@ -1,0 +1,93 @@
+//! The recordings as feeds and playlists tell of them: those that can be had, and each format of one with its whole URL.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tailcast_codecs::format::{Format, Parameters};
+
+use super::App;
+use super::list::{ListQuery, usable};
+use super::site::Base;
+use super::summary::audio_path;
+use crate::error::Problem;
+use crate::recording::{Entry, Status};
+use crate::rendition::whole_len;
+
+/// What may stand behind the `?` of a feed or a playlist.
+#[derive(Debug, Default, Deserialize)]
+pub struct LibraryQuery {
+    /// How many are wanted at most.
+    pub limit: Option<String>,
+    /// Words that are searched for.
+    pub q: Option<String>,
+    /// What is linked to.
+    pub format: Option<String>,
+}
+
+/// What a query asks for.
+#[derive(Debug)]
+pub(super) struct Library {
+    /// Those that can be had, newest first.
+    pub(super) entries: Vec<Arc<Entry>>,
+    /// How many are wanted at most.
+    pub(super) limit: usize,
+    /// What is linked to.
+    pub(super) format: Format,
+}
+
+impl Library {
+    /// Looks through the folder.
+    ///
+    /// # Errors
+    /// When a parameter is not one, or the folder cannot be read.
+    pub(super) async fn find(app: &App, query: &LibraryQuery) -> Result<Self, Problem> {
+        let format = query.format.as_deref().map_or(Ok(Format::Mp3), str::parse)?;
+        let list = ListQuery { limit: query.limit.clone(), q: query.q.clone(), after: None };
+        let (entries, limit) = usable(app, &list).await?;
+        Ok(Self { entries, limit, format })
+    }
+
+    /// Those of which `is_wanted` holds, as many as are wanted.
+    pub(super) fn told(&self, is_wanted: impl Fn(&Status) -> bool) -> Vec<Told<'_>> {
+        let told =
+            self.entries.iter().filter_map(|entry| Some(Told { entry, status: entry.told.as_ref().ok()? }));
+        told.filter(|told| is_wanted(told.status)).take(self.limit).collect()
+    }
+}
+
+/// A recording that can be had.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) status: &'a Status,
+}
+
+/// A recording in one format, if nothing else is asked for.
+#[derive(Debug)]
+pub(super) struct Sound {
+    /// Where it is heard: from its start, or at the live edge while it grows.
+    pub(super) url: String,
+    pub(super) media_type: &'static str,
+    /// Bytes in all, if it is finished.
+    pub(super) len: Option<u64>,
+    /// kbit/s.
+    pub(super) bitrate: f64,
+}
+
+impl Sound {
+    /// Blocks: a resampler's table may have to be made.
+    ///
+    /// # Errors
+    /// When the recording cannot be had in the format.
+    pub(super) fn of(base: &Base, status: &Status, format: Format) -> Result<Self, Problem> {
+        let codec = format.codec(status.spec, Parameters::default())?;
+        let is_growing = status.extent.is_growing();
+        let path = audio_path(&status.name, format);
+        Ok(Self {
+            url: base.whole(&if is_growing { format!("{path}?pos=live") } else { path }),
+            media_type: codec.media_type(),
+            len: (!is_growing).then(|| whole_len(&*codec, status.extent.frames)),
+            bitrate: format.usual_bitrate(status.spec),
+        })
+    }
+}
