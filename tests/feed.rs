@@ -1,4 +1,4 @@
-//! What is read elsewhere: the podcast, and the chapters.
+//! What is read elsewhere: the podcast, the playlists, and the chapters.
 
 mod support;
 
@@ -14,6 +14,7 @@ const PCM: &str = "s16le:48000:2";
 const WRITTEN: Duration = Duration::from_secs(1_600_000_000);
 const ITUNES: &str = "http://www.itunes.com/dtds/podcast-1.0.dtd";
 const PODCAST: &str = "https://podcastindex.org/namespace/1.0";
+const XSPF: &str = "http://xspf.org/ns/0/";
 
 /// A server at which what grows does so until its sidecar says otherwise.
 async fn start(root: &Root) -> Running {
@@ -195,9 +196,11 @@ async fn the_newest_are_told_of_and_of_those_what_is_searched_for() {
     for (query, named, parameter) in
         [("limit=0", "`0`", "limit"), ("limit=x", "`x`", "limit"), ("format=flac", "`flac`", "format")]
     {
-        let reply = server.get(&format!("/feed.xml?{query}")).await;
-        is_problem(&reply, 400, named);
-        assert_eq!(reply.json()["parameter"], parameter);
+        for path in ["/feed.xml", "/recordings.m3u8", "/recordings.pls", "/recordings.xspf"] {
+            let reply = server.get(&format!("{path}?{query}")).await;
+            is_problem(&reply, 400, named);
+            assert_eq!(reply.json()["parameter"], parameter);
+        }
     }
 }
 
@@ -250,7 +253,7 @@ async fn the_tag_changes_when_an_episode_does_and_not_else() {
     write(&root, "b", &ended("B", "2026-11-22T20:00:00Z"));
     let server = start(&root).await;
     let mut seen = Vec::new();
-    for path in ["/feed.xml"] {
+    for path in ["/feed.xml", "/recordings.m3u8", "/recordings.pls", "/recordings.xspf"] {
         let first = server.get(path).await;
         let tag = first.header("etag").unwrap();
         assert!(tag.starts_with('"'), "{tag}");
@@ -377,12 +380,12 @@ async fn urls_are_those_by_which_one_came() {
     root.finished("show", PCM, &[0; 4]);
     let trusting = Running::start(&root).await;
     let forwarded = [("x-forwarded-host", "radio.example"), ("x-forwarded-proto", "https")];
-    let reply = trusting.get_with("/feed.xml", &forwarded).await;
-    assert!(reply.text().contains("\"https://radio.example/audio/show.mp3\""), "{}", reply.text());
+    let reply = trusting.get_with("/recordings.m3u8", &forwarded).await;
+    assert!(reply.text().ends_with("\nhttps://radio.example/audio/show.mp3\n"), "{}", reply.text());
     assert_eq!(reply.header("vary"), Some("x-forwarded-host, x-forwarded-proto"));
     let wary = Running::with(&root, |config| config.limits.trusted_proxies = Vec::new()).await;
-    let reply = wary.get_with("/feed.xml", &forwarded).await;
-    assert!(reply.text().contains(&format!("\"{}\"", wary.url("/audio/show.mp3"))), "{}", reply.text());
+    let reply = wary.get_with("/recordings.m3u8", &forwarded).await;
+    assert!(reply.text().ends_with(&format!("\n{}\n", wary.url("/audio/show.mp3"))), "{}", reply.text());
     assert_eq!(reply.header("vary"), None);
     let old = wary.raw("GET /feed.xml HTTP/1.0\r\n\r\n").await;
     assert!(old.starts_with("HTTP/1.0 400") && old.contains("/problems/malformed"), "{old}");
@@ -408,6 +411,54 @@ async fn a_title_or_a_name_can_say_anything_and_do_nothing() {
     let heard = "/audio/%3Ca%3E%20%26%20%27b%22%20%23%3F%25.mp3";
     assert_eq!(path(&server, all(item, "", "enclosure")[0].attribute("url").unwrap()), heard);
     assert_eq!(server.get(heard).await.status, 200);
+    let xspf = text(&server, "/recordings.xspf").await;
+    let xspf = Document::parse(&xspf).unwrap();
+    assert_eq!(all(xspf.root(), XSPF, "title")[1].text(), Some(shown));
+    let m3u = text(&server, "/recordings.m3u8").await;
+    assert_eq!(m3u.lines().count(), 4, "{m3u:?}");
+    let pls = text(&server, "/recordings.pls").await;
+    assert_eq!(pls.lines().count(), 6, "{pls:?}");
+    assert!(!m3u.contains(['\r', '\u{7}', '\u{1b}']) && !pls.contains(['\r', '\u{7}', '\u{1b}']));
+}
+
+// ---- playlists
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_playlist_has_what_there_is_the_newest_first() {
+    let root = Root::new();
+    write(&root, "a", &ended("A", "2026-11-21T20:00:00Z"));
+    root.write("a.pcm", vec![0; 96_000 * 2 * 3 + 4]);
+    write(&root, "sub/b", "title = 'B'\nauthor = 'C'\nstarted = '2026-11-22T20:00:00Z'");
+    let server = start(&root).await;
+    let url = |path| server.url(path);
+    let reply = server.get("/recordings.m3u8").await;
+    assert_eq!(reply.header("content-type"), Some("audio/x-mpegurl; charset=utf-8"));
+    let (live, show) = (url("/audio/sub/b.mp3?pos=live"), url("/audio/a.mp3"));
+    let expected = format!("#EXTM3U\n#PLAYLIST:Recordings\n#EXTINF:-1,B\n{live}\n#EXTINF:3,A\n{show}\n");
+    assert_eq!(reply.text(), expected);
+
+    let reply = server.get("/recordings.pls?format=opus").await;
+    assert_eq!(reply.header("content-type"), Some("audio/x-scpls; charset=utf-8"));
+    let (live, show) = (url("/audio/sub/b.opus?pos=live"), url("/audio/a.opus"));
+    let expected = format!(
+        "[playlist]\nFile1={live}\nTitle1=B\nLength1=-1\nFile2={show}\nTitle2=A\nLength2=3\nNumberOfEntries=2\nVersion=2\n"
+    );
+    assert_eq!(reply.text(), expected);
+
+    let reply = server.get("/recordings.xspf?format=wav").await;
+    assert_eq!(reply.header("content-type"), Some("application/xspf+xml; charset=utf-8"));
+    let text = reply.text();
+    let xspf = Document::parse(&text).unwrap();
+    let tracks = all(xspf.root(), XSPF, "track");
+    let of = |number: usize, name| tracks[number].children().find(|node| node.has_tag_name((XSPF, name)));
+    let of = |number, name| of(number, name).and_then(|node| node.text());
+    assert_eq!(of(0, "location"), Some(url("/audio/sub/b.wav?pos=live").as_str()));
+    assert_eq!((of(0, "title"), of(0, "creator"), of(0, "duration")), (Some("B"), Some("C"), None));
+    assert_eq!((of(1, "title"), of(1, "duration")), (Some("A"), Some("3000")));
+    assert_eq!(of(1, "info"), Some(url("/play/a").as_str()));
+
+    assert_eq!(server.get("/recordings.m3u8?limit=1").await.text().lines().count(), 4);
+    assert_eq!(server.get("/recordings.m3u8?q=nothing").await.text().lines().count(), 2);
 }
 
 // ---- chapters

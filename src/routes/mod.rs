@@ -8,6 +8,7 @@
 //! | `/recordings/{name}` | [`recordings`] |
 //! | `/recordings/{name}/chapters.json` | `chapters` |
 //! | `/feed.xml` | [`feed`] |
+//! | `/recordings.m3u8`, `/recordings.pls`, `/recordings.xspf` | [`playlist`] |
 //! | `/events`, `/recordings/{name}/events` | [`events`] |
 //! | `/waveform/{name}.json`, `/waveform/{name}.dat` | [`waveform`] |
 //! | `/`, `/play/{name}` | [`page`], with the [`player`]'s markup |
@@ -36,6 +37,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod player;
+pub mod playlist;
 pub mod query;
 pub mod recordings;
 mod sound;
@@ -186,6 +188,9 @@ pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> R
         .route("/play/{*name}", read_only(page::play))
         .route("/assets/{version}/{file}", read_only(assets::asset))
         .route("/feed.xml", read_only(feed::feed))
+        .route("/recordings.m3u8", read_only(playlist::m3u8))
+        .route("/recordings.pls", read_only(playlist::pls))
+        .route("/recordings.xspf", read_only(playlist::xspf))
         .route("/events", read_only(events::of_list))
         .route("/openapi.json", read_only(openapi::openapi))
         .route("/recordings", read_only(list::list))

@@ -21,6 +21,16 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "ffmpeg_follows_a_playlist", judges: &["ffmpeg"], test: || follows(&FFMPEG) },
     Judged { name: "mpv_follows_a_playlist", judges: &["mpv"], test: || follows(&MPV) },
     Judged { name: "vlc_follows_a_playlist", judges: &["cvlc"], test: || follows(&VLC) },
+    Judged {
+        name: "mpv_hears_what_a_playlist_has",
+        judges: &["mpv"],
+        test: || playlists(&MPV, &["m3u8", "pls"]),
+    },
+    Judged {
+        name: "vlc_hears_what_a_playlist_has",
+        judges: &["cvlc"],
+        test: || playlists(&VLC, &["m3u8", "pls", "xspf"]),
+    },
     Judged { name: "mpg123_hears_a_finished_recording", judges: &["mpg123"], test: || ended(&MPG123) },
     Judged { name: "mpg123_hears_a_growing_recording", judges: &["mpg123"], test: || growing(&MPG123) },
 ];
@@ -95,6 +105,23 @@ fn ended(player: &Player) {
             Client::start(&desk, (player.command)(&url, &file)).finish();
             let skipped = if *format == "opus" { player.skips_of_opus } else { 0 };
             assert_heard(format, &read_wav(&file), &sound, skipped);
+        }
+        assert_eq!(server.panics(), 0);
+    });
+}
+
+/// Playlists in these forms, of the one recording that there is.
+fn playlists(player: &Player, forms: &[&str]) {
+    let sound = seconds(3);
+    let root = finished(&sound);
+    wait(async {
+        let server = server(&root).await;
+        for form in forms {
+            let desk = Desk::new();
+            let file = desk.path("heard.wav");
+            let url = server.url(&format!("/recordings.{form}?format=wav"));
+            Client::start(&desk, (player.command)(&url, &file)).finish();
+            assert_heard("wav", &read_wav(&file), &sound, 0);
         }
         assert_eq!(server.panics(), 0);
     });
