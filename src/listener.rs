@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::body::{BodyReader, Standing};
 use crate::exchange::Heard;
 use crate::metrics::{ListenerLabels, Metrics, OfFormat};
+use crate::recording::Hearing;
 use crate::time::seconds;
 
 /// One body of sound under way.
@@ -17,6 +18,7 @@ pub(crate) struct Listener {
     format: &'static str,
     counters: OfFormat,
     heard: Heard,
+    _hearing: Hearing,
     /// When it was asked for, until the first byte is there.
     asked: Option<Instant>,
     /// When all that was there had last been sent.
@@ -25,16 +27,16 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Of a body in `format`; `heard` is told how much of it was sent. `asked` is when it was asked for, if its first byte is
-    /// that of the answer.
+    /// Of a body in `format`; `heard` is told how much of it was sent, and `hearing` is of its recording. `asked` is when it
+    /// was asked for, if its first byte is that of the answer.
     pub(crate) fn new(
         metrics: &Arc<Metrics>,
         format: &'static str,
-        heard: Heard,
+        (heard, hearing): (Heard, Hearing),
         asked: Option<Instant>,
     ) -> Self {
-        let counters = metrics.of(format);
-        Self { metrics: Arc::clone(metrics), format, counters, heard, asked, at_edge: None, counted: None }
+        let (metrics, counters) = (Arc::clone(metrics), metrics.of(format));
+        Self { metrics, format, counters, heard, _hearing: hearing, asked, at_edge: None, counted: None }
     }
 
     /// Counts what `reader` has just given: `len` bytes up to its position.

@@ -1,4 +1,4 @@
-//! What is read elsewhere: the podcast, the playlists, and the chapters.
+//! What is read elsewhere: the podcast, the playlists, the chapters, and what is live as Icecast tells it.
 
 mod support;
 
@@ -491,6 +491,73 @@ async fn chapters_are_those_of_the_sidecar() {
     assert_eq!(server.get("/recordings/odd/chapters.json").await.json()["name"], "odd/chapters.json");
     write(&root, "sub/show", "[[chapters]]\nstart = 5\ntitle = 'a'\n[[chapters]]\nstart = 4\ntitle = 'b'");
     is_problem(&server.get("/recordings/sub/show/chapters.json").await, 500, "start `4`");
+}
+
+// ---- as Icecast tells it
+
+async fn status(server: &Running) -> Value {
+    let reply = server.get("/status-json.xsl").await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    reply.json()["icestats"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_live_is_told_as_icecast_does() {
+    let root = Root::new();
+    write(&root, "ended", "ended = true");
+    let server = start(&root).await;
+    let none = status(&server).await;
+    assert_eq!(none.get("source"), None, "{none}");
+    for key in ["admin", "host", "location", "server_id", "server_start", "server_start_iso8601"] {
+        assert!(none[key].is_string(), "{key}: {none}");
+    }
+    assert_eq!(none["host"], "127.0.0.1");
+
+    write(&root, "sub/b", "title = 'B \"quoted\" </script>'\nstarted = '2026-11-22T20:00:00+01:00'");
+    root.write(
+        "sub/b.toml",
+        fs::read_to_string(root.file("sub/b.toml")).unwrap().replace("48000:2", "8000:1"),
+    );
+    let one = status(&server).await["source"].clone();
+    let expected = serde_json::json!({
+        "bitrate": 64, "channels": 1, "listeners": 0, "listenurl": server.url("/audio/sub/b.mp3?pos=live"),
+        "samplerate": 8000, "server_name": "B \"quoted\" </script>", "server_type": "audio/mpeg",
+        "stream_start": "Sun, 22 Nov 2026 19:00:00 +0000", "stream_start_iso8601": "2026-11-22T19:00:00+0000",
+        "title": "B \"quoted\" </script>",
+    });
+    assert_eq!(one, expected);
+
+    write(&root, "a", "");
+    let several = status(&server).await["source"].clone();
+    assert_eq!(several.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listeners_are_counted_for_each_recording_while_they_listen() {
+    let root = Root::new();
+    write(&root, "a", "started = '2026-11-22T20:00:00Z'");
+    write(&root, "b", "started = '2026-11-21T20:00:00Z'");
+    let server = start(&root).await;
+    let listeners = async || {
+        let sources = status(&server).await["source"].clone();
+        [0, 1].map(|number: usize| sources[number]["listeners"].as_u64().unwrap())
+    };
+    let mut first = server.open("GET", "/audio/a.mp3", &[]).await;
+    first.take(500).await;
+    let mut second = server.open("GET", "/audio/a.wav", &[]).await;
+    second.take(500).await;
+    server.head("/audio/b.mp3").await;
+    assert_eq!(listeners().await, [2, 0]);
+    drop((first, second));
+    for _ in 0..1000 {
+        if listeners().await == [0, 0] {
+            return;
+        }
+        // Each look is a request, which gives the server time to notice who has left.
+        tokio::task::yield_now().await;
+    }
+    panic!("they left and are counted");
 }
 
 // ---- where it is found

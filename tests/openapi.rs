@@ -150,6 +150,7 @@ async fn answers_in_json_are_what_is_described() {
         ("/recordings/{name}/chapters.json", "/recordings/broken/chapters.json", 500),
         ("/feed.xml", "/feed.xml?limit=0", 400),
         ("/recordings.xspf", "/recordings.xspf?format=x", 400),
+        ("/status-json.xsl", "/status-json.xsl", 200),
         ("/waveform/{name}.json", "/waveform/show.json", 200),
         ("/waveform/{name}.json", "/waveform/sub/odd%20%C3%A9.json?bits=8", 200),
         ("/waveform/{name}.json", "/waveform/show.json?bits=9", 400),

@@ -81,6 +81,8 @@ pub struct Status {
     pub sidecar: Sidecar,
     /// When it was last written to, by the file's own time.
     pub modified: Option<SystemTime>,
+    /// Answers with its sound that were under way when it was looked at.
+    pub listeners: usize,
 }
 
 impl Status {
@@ -179,7 +181,13 @@ pub struct Recording {
     pub(super) identities: Mutex<Vec<blake3::Hash>>,
     began_about: OnceLock<Option<i64>>,
     pub(super) followed: Mutex<bool>,
+    /// One more for each answer with its sound.
+    heard: Arc<()>,
 }
+
+/// Somebody who listens to a recording, until dropped.
+#[derive(Debug)]
+pub(crate) struct Hearing(#[allow(dead_code, reason = "it is counted")] Arc<()>);
 
 /// The right to look at a recording's file. One has it at a time: of two looks at once the older could be taken for the
 /// newer, and a file that grew in between for one that was cut short.
@@ -265,6 +273,7 @@ impl Recording {
             identities: Mutex::default(),
             began_about: OnceLock::new(),
             followed: Mutex::new(false),
+            heard: Arc::default(),
             looking: Mutex::new(()),
             seen: Mutex::new(seen),
             is_near: near::is_near(&file),
@@ -307,7 +316,14 @@ impl Recording {
             let seen = self.seen.lock();
             (seen.sidecar.clone(), seen.modified)
         };
-        Ok(Status { name: self.name.clone(), spec: self.spec(), extent: self.known()?, sidecar, modified })
+        let (name, spec, extent) = (self.name.clone(), self.spec(), self.known()?);
+        let listeners = Arc::strong_count(&self.heard) - 1;
+        Ok(Status { name, spec, extent, sidecar, modified, listeners })
+    }
+
+    /// Counts somebody who listens for as long as what is returned lives.
+    pub(crate) fn hear(&self) -> Hearing {
+        Hearing(Arc::clone(&self.heard))
     }
 
     /// When frame 0 was recorded, in milliseconds since 1970: as the sidecar says, or else about when, by the file's time when

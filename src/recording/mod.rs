@@ -32,6 +32,7 @@ mod stamp;
 
 pub use catalogue::Catalogue;
 pub use changes::Changes;
+pub(crate) use file::Hearing;
 pub use file::{Extent, Mark, Recording, State, Status};
 pub use index::{Entries, Entry, folded};
 pub use name::RecordingName;

@@ -72,6 +72,8 @@ pub(super) struct Sound {
     pub(super) len: Option<u64>,
     /// kbit/s.
     pub(super) bitrate: f64,
+    /// Frames a second of what is decoded.
+    pub(super) rate: u32,
 }
 
 impl Sound {
@@ -88,6 +90,7 @@ impl Sound {
             media_type: codec.media_type(),
             len: (!is_growing).then(|| whole_len(&*codec, status.extent.frames)),
             bitrate: format.usual_bitrate(status.spec),
+            rate: codec.grid().rates.coded,
         })
     }
 }

@@ -9,6 +9,7 @@
 //! | `/recordings/{name}/chapters.json` | `chapters` |
 //! | `/feed.xml` | [`feed`] |
 //! | `/recordings.m3u8`, `/recordings.pls`, `/recordings.xspf` | [`playlist`] |
+//! | `/status-json.xsl` | [`icecast`] |
 //! | `/events`, `/recordings/{name}/events` | [`events`] |
 //! | `/waveform/{name}.json`, `/waveform/{name}.dat` | [`waveform`] |
 //! | `/`, `/play/{name}` | [`page`], with the [`player`]'s markup |
@@ -31,6 +32,7 @@ pub mod feed;
 mod headers;
 pub mod health;
 pub mod hls;
+pub mod icecast;
 pub mod library;
 pub mod list;
 pub mod metrics;
@@ -191,6 +193,7 @@ pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> R
         .route("/recordings.m3u8", read_only(playlist::m3u8))
         .route("/recordings.pls", read_only(playlist::pls))
         .route("/recordings.xspf", read_only(playlist::xspf))
+        .route("/status-json.xsl", read_only(icecast::status))
         .route("/events", read_only(events::of_list))
         .route("/openapi.json", read_only(openapi::openapi))
         .route("/recordings", read_only(list::list))

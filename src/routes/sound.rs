@@ -138,7 +138,8 @@ impl Reading {
 
     fn stream(&mut self, reader: BodyReader) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
         let asked = self.asked.take();
-        let listener = Listener::new(&self.app.metrics, self.format.name(), self.heard.clone(), asked);
+        let heard = (self.heard.clone(), self.rendition.recording().hear());
+        let listener = Listener::new(&self.app.metrics, self.format.name(), heard, asked);
         // Boxed, since what is unfolded is kept in two places.
         let begun = Box::new((reader, listener));
         stream::try_unfold(begun, async |mut begun| {
