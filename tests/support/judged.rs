@@ -1,8 +1,9 @@
-//! Tests that need programs which may not be there.
+//! Tests that need programs, or files of others, which may not be there.
 //!
 //! A test whose program is not installed is ignored, and its name says so. Where `TAILCAST_REQUIRE_JUDGES` is
 //! set (CI does), it fails instead.
 
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -15,7 +16,11 @@ pub struct Judged {
     pub test: fn(),
 }
 
+/// Whether there is a program of that name, or a file at that path.
 fn is_there(program: &str) -> bool {
+    if program.contains('/') {
+        return Path::new(program).exists();
+    }
     let found =
         Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
     found.is_ok_and(|status| status.success())
