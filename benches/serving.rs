@@ -103,3 +103,11 @@ fn wav(bencher: Bencher) {
     let len = bench.get("/audio/show.wav", "bytes=0-", usize::MAX);
     bencher.counter(BytesCount::new(len)).bench(|| bench.get("/audio/show.wav", "bytes=0-", usize::MAX));
 }
+
+/// The playlist of twelve hours, which nothing is coded for.
+#[divan::bench(args = ["mp3-128-2", "opus-96-2"])]
+fn playlist(bencher: Bencher, variant: &str) {
+    let bench = Bench::new(2, 0);
+    let path = format!("/hls/long/{variant}/playlist.m3u8");
+    bencher.bench(|| bench.get(&path, "bytes=0-", usize::MAX));
+}

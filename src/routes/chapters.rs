@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::document::Document;
 use super::words::title;
 use crate::error::Problem;
+use crate::http::Freshness;
 use crate::recording::{Recording, sidecar};
 
 /// What they are told as, here and in the feed.
@@ -54,7 +55,8 @@ pub(super) fn of(recording: &Recording, asked: &HeaderMap) -> Result<Response, P
         chapters: sidecar.chapters.iter().map(Chapter::of).collect(),
     };
     let body = serde_json::to_vec(&chapters).map_err(Problem::internal)?;
-    Ok(Document { media_type: MEDIA_TYPE, body, changes: Vec::new() }.answer(asked))
+    Ok(Document { media_type: MEDIA_TYPE, body, changes: Vec::new(), freshness: Freshness::InferredEnd }
+        .answer(asked))
 }
 
 impl<'a> Chapter<'a> {

@@ -24,6 +24,7 @@ use super::xml::{self, Xml, element, element_with_text, empty, some_text, text};
 use super::{App, blocking, chapters, query};
 use crate::config::Feed;
 use crate::error::Problem;
+use crate::http::Freshness;
 use crate::recording::Status;
 
 const MEDIA_TYPE: &str = "application/rss+xml; charset=utf-8";
@@ -92,7 +93,12 @@ impl Channel {
                 })
             })
         });
-        Ok(Document { media_type: MEDIA_TYPE, body: body.map_err(Problem::internal)?, changes })
+        Ok(Document {
+            media_type: MEDIA_TYPE,
+            body: body.map_err(Problem::internal)?,
+            changes,
+            freshness: Freshness::InferredEnd,
+        })
     }
 
     fn items(&self, is_wanted: impl Fn(&Status) -> bool) -> Result<Vec<Item<'_>>, Problem> {

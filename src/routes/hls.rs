@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, RawQuery, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
 use tailcast_codecs::container::Run;
 use tailcast_codecs::format::Format;
@@ -22,7 +22,8 @@ use tailcast_codecs::grid::{NANOS, scale};
 use tailcast_codecs::{Codec, CodecError, Contained, Container};
 use tokio::sync::watch;
 
-use super::headers::{joined, refusal, text};
+use super::document::Document;
+use super::headers::text;
 use super::query::{self, RenditionQuery, coming};
 use super::sound::{Sound, decided};
 use super::{App, FromPath, blocking, elsewhere, no_body};
@@ -33,7 +34,7 @@ use crate::hls::address::folder;
 use crate::hls::playlist::{MEDIA, MEDIA_TYPE, MULTIVARIANT, Media, Multivariant, Other};
 use crate::hls::timeline::Place;
 use crate::hls::{File, Timeline, Variant};
-use crate::http::{Decision, Entity, Finished, Freshness, Request, Verdict, verdict};
+use crate::http::{Decision, Entity, Finished, Freshness};
 use crate::recording::{Extent, Recording, State as RecordingState, identity};
 use crate::rendition::Rendition;
 use crate::stopped;
@@ -41,6 +42,8 @@ use crate::time::Position;
 
 /// Target durations that a playlist is waited for (RFC 8216bis 6.2.5.2).
 const PATIENCE: u64 = 3;
+/// Bytes of a playlist that are not compressed in passing.
+const LONG: usize = 64 * 1024;
 /// Segments beyond the last that may be waited for (the same).
 const AHEAD: u64 = 2;
 
@@ -242,7 +245,7 @@ impl Asked {
         let text = playlist.text().map_err(|error| failed(&error))?;
         let settled = variants.iter().all(|(_, timeline)| timeline.is_settled());
         let finished = variants.iter().all(|(_, timeline)| timeline.is_finished());
-        Ok(self.playlist(text, finished, settled))
+        self.playlist(text, finished, settled).await
     }
 
     /// Waits until there is what the client waits for, and answers with what there is then.
@@ -257,6 +260,8 @@ impl Asked {
         let rendition = query.part(Arc::clone(&recording), Arc::clone(&codec))?;
         let (awaited, delta) = (directives.awaited()?, directives.is_delta()?);
         let mut extent = recording.subscribe();
+        // A player that follows always waits for the next playlist: by that it is counted among those who listen.
+        let _hearing = recording.hear();
         let mut deadline = None;
         let (now, timeline) = loop {
             let now = self.look(&recording, &mut extent)?;
@@ -279,22 +284,18 @@ impl Asked {
             Some(end) => Some(folder(recording.name(), &*codec, Some(digest(&recording, end).await?))),
             None => None,
         };
-        let folder_of = |frames| {
-            let identity = recording.known_identity(frames);
-            (frames == 0 || identity.is_some()).then(|| folder(recording.name(), &*codec, identity))
-        };
         let others = others(variant, &recording, query, &now)?;
-        let start = begins(query)?.map(|_| rendition.start());
-        let playlist = Media {
-            timeline: &timeline,
-            folder: &folder_of,
-            end_folder,
-            began: recording.began(),
-            start,
-            delta,
-            others: &others,
+        // By itself, since none of it may be kept while something is waited for.
+        let text = {
+            let folder_of = |frames| {
+                let identity = recording.known_identity(frames);
+                (frames == 0 || identity.is_some()).then(|| folder(recording.name(), &*codec, identity))
+            };
+            let (began, start) = (recording.began(), begins(query)?.map(|_| rendition.start()));
+            let (timeline, folder) = (&timeline, &folder_of);
+            Media { timeline, folder, end_folder, began, start, delta, others: &others }.text()
         };
-        Ok(self.playlist(playlist.text(), timeline.is_finished(), timeline.is_settled()))
+        self.playlist(text, timeline.is_finished(), timeline.is_settled()).await
     }
 
     /// How far a recording goes, that is watched on while it grows.
@@ -322,41 +323,19 @@ impl Asked {
         }
     }
 
-    fn playlist(self, text: String, is_finished: bool, is_settled: bool) -> Response {
+    async fn playlist(self, text: String, is_finished: bool, is_settled: bool) -> Result<Response, Problem> {
         let freshness = match (is_finished, is_settled) {
             (false, _) => Freshness::Growing,
             (true, false) => Freshness::InferredEnd,
             (true, true) => Freshness::DeclaredEnd,
         };
-        let digest = blake3::hash(text.as_bytes()).to_hex();
-        let etag = is_finished.then(|| format!("\"{}\"", digest.chars().take(32).collect::<String>()));
-        let line = |name| joined(&self.headers, name);
-        let (if_match, if_none_match) = (line(&header::IF_MATCH), line(&header::IF_NONE_MATCH));
-        let request = Request {
-            if_match: if_match.as_deref(),
-            if_none_match: if_none_match.as_deref(),
-            ..Request::default()
-        };
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(freshness.cache_control()));
-        if let Some(etag) = &etag {
-            headers.insert(header::ETAG, super::headers::text(etag));
-        }
-        let (status, body) = match verdict(&request, etag.as_deref()) {
-            Verdict::PreconditionFailed => {
-                return refusal(StatusCode::PRECONDITION_FAILED, headers, &self.headers);
-            }
-            Verdict::NotModified => (StatusCode::NOT_MODIFIED, no_body()),
-            Verdict::Proceed => {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
-                (StatusCode::OK, if self.head { no_body() } else { Body::from(text) })
-            }
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        response
+        let is_long = text.len() > LONG;
+        let document =
+            Document { media_type: MEDIA_TYPE, body: text.into_bytes(), changes: Vec::new(), freshness };
+        let headers = self.headers;
+        let answer = move || document.answer(&headers);
+        // Eleven hours are a megabyte, which takes some milliseconds to compress.
+        if is_long { Ok(blocking(answer).await?) } else { Ok(answer()) }
     }
 
     async fn file(self, wanted: Wanted<'_>) -> Result<Response, Problem> {

@@ -16,6 +16,7 @@ use super::words::title;
 use super::xml::{self, Xml, element, some_text, text};
 use super::{App, blocking, query};
 use crate::error::Problem;
+use crate::http::Freshness;
 
 /// Extended M3U, in UTF-8.
 pub async fn m3u8(
@@ -61,7 +62,12 @@ async fn answer(
     let document = blocking(move || {
         let playlist = Playlist::of(&app.site.feed.title, &whole, &library)?;
         let body = write(&playlist).map_err(Problem::internal)?;
-        Ok::<_, Problem>(Document { media_type, body, changes: playlist.changes() })
+        Ok::<_, Problem>(Document {
+            media_type,
+            body,
+            changes: playlist.changes(),
+            freshness: Freshness::InferredEnd,
+        })
     });
     Ok(base.vary(document.await??.answer(&headers)))
 }

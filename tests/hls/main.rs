@@ -5,6 +5,7 @@ mod support;
 mod validator;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::time::Duration;
 
 use support::{Reply, Root, Running, is_problem, sound};
@@ -559,6 +560,27 @@ async fn a_player_that_comes_before_there_is_sound_waits_for_some() {
         root.append("show.pcm", &sound::noise(48_000 / 2, 2, 6));
     });
     assert_eq!(in_order(&reply).trailing_parts.len(), 2);
+}
+
+#[tokio::test]
+async fn a_playlist_is_compressed_for_who_takes_that() {
+    let root = Root::new();
+    root.finished("show", STEREO, &sound::noise(48_000 * 80, 2, 5));
+    let server = Running::start(&root).await;
+    let plain = server.get(OPUS).await;
+    let compressed = server.get_with(OPUS, &[("accept-encoding", "gzip, br")]).await;
+    assert_eq!(compressed.header("content-encoding"), Some("gzip"));
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&compressed.body[..]).read_to_string(&mut text).unwrap();
+    assert_eq!(text, plain.text());
+    assert!(compressed.body.len() * 2 < plain.body.len(), "{}", compressed.body.len());
+    let etag = compressed.header("etag").unwrap();
+    assert!(plain.header("etag") != Some(etag), "they are other bytes");
+    let again = [("accept-encoding", "gzip"), ("if-none-match", etag)];
+    assert_eq!(server.get_with(OPUS, &again).await.status, 304);
+    for reply in [plain, compressed] {
+        assert_eq!(reply.header("vary"), Some("accept-encoding"));
+    }
 }
 
 #[tokio::test]
