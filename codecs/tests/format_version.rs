@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use tailcast_codecs::coder::Available;
+use tailcast_codecs::container::Run;
 use tailcast_codecs::format::{Format, Parameters};
 use tailcast_codecs::{Codec, Cut, FORMAT_VERSION, PcmSpec, SegmentCoder};
 
@@ -83,6 +84,37 @@ fn digest(codec: &Arc<dyn Codec>, seconds: u64) -> u64 {
         }
     }
     crc::Crc::<u64, crc::Table<16>>::new(&crc::CRC_64_XZ).checksum(&bytes)
+}
+
+/// CRC-64 of what HLS has before the packets: of two runs, the second of which a recording ends in, and of what all need.
+const PINNED_HEADS: [(&str, Format, u64); 4] = [
+    ("s16le:44100:2", Format::Mp3, 0xde07_467b_0e1b_24b2),
+    ("s16le:8000:1", Format::Mp3, 0x5811_4470_08a3_dccd),
+    ("s16le:44100:2", Format::Opus, 0x64ef_6dc9_94da_37b5),
+    ("s16le:8000:1", Format::Opus, 0x33b5_052d_f295_4335),
+];
+
+fn digest_of_heads(codec: &dyn Codec) -> u64 {
+    let (container, grid) = (codec.container().unwrap(), codec.grid());
+    let whole = Run { first: 98_000, packets: grid.segment_packets, last_frames: grid.packet_frames };
+    let last = Run { first: 14, packets: 10, last_frames: 7 };
+    let mut bytes = container.initialization().unwrap().unwrap_or_default();
+    bytes.extend(container.head(grid, &whole).unwrap());
+    bytes.extend(container.head(grid, &last).unwrap());
+    crc::Crc::<u64, crc::Table<16>>::new(&crc::CRC_64_XZ).checksum(&bytes)
+}
+
+#[test]
+fn the_heads_of_this_version_are_these() {
+    let mut wrong = String::new();
+    for (spec, format, pinned) in PINNED_HEADS {
+        let codec = format.codec(spec.parse().unwrap(), DEFAULT).unwrap();
+        let digest = digest_of_heads(&*codec);
+        if digest != pinned {
+            wrong += &format!("{}: {digest:#018x}, not {pinned:#018x}\n", codec.id());
+        }
+    }
+    assert!(wrong.is_empty() && FORMAT_VERSION == PINNED_VERSION, "the heads have changed:\n{wrong}");
 }
 
 #[test]
