@@ -17,13 +17,14 @@ use uuid::Uuid;
 use super::document::{Document, last};
 use super::library::{Library, LibraryQuery, Sound, Told};
 use super::site::{Base, Site};
-use super::summary::{chapters_path, page_path, with_query};
+use super::summary::{chapters_path, hls_path, page_path, with_query};
 use super::times::{from_millis, http_date, rfc3339};
 use super::words::title;
 use super::xml::{self, Xml, element, element_with_text, empty, some_text, text};
 use super::{App, blocking, chapters, query};
 use crate::config::Feed;
 use crate::error::Problem;
+use crate::hls::playlist;
 use crate::http::Freshness;
 use crate::recording::Status;
 
@@ -149,7 +150,12 @@ impl Channel {
             self.about(xml, status)?;
             let page = self.base.whole(&page_path(&status.name));
             element_with_text(xml, "podcast:contentLink", &[("href", &page)], "Listen in a browser")?;
-            enclosures(xml, item)
+            enclosures(xml, item)?;
+            // What players that know live streams at all know best.
+            let stream = self.base.whole(&hls_path(&status.name));
+            element(xml, "podcast:alternateEnclosure", &[("type", playlist::MEDIA_TYPE)], |xml| {
+                empty(xml, "podcast:source", &[("uri", &stream)])
+            })
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tailcast_codecs::format::Format;
 
+use crate::hls::playlist::MULTIVARIANT;
 use crate::recording::{Entry, RecordingName, State, Status};
 
 /// A recording.
@@ -114,6 +115,11 @@ pub fn audio_path(name: &RecordingName, format: Format) -> String {
 /// The path of a recording's page.
 pub fn page_path(name: &RecordingName) -> String {
     format!("/play/{}", escaped(name))
+}
+
+/// The path of the playlist that HLS begins with.
+pub fn hls_path(name: &RecordingName) -> String {
+    format!("/hls/{}/{MULTIVARIANT}", escaped(name))
 }
 
 /// The path of a recording's chapters.
