@@ -93,8 +93,7 @@ impl Rendition {
     ) -> Self {
         let grid = contained.grid();
         let cut = Cut::new(grid, run.first.saturating_mul(grid.packet_frames));
-        // What is heard of so many packets, by the grid.
-        let clip = run.packets.saturating_mul(grid.packet_frames).saturating_sub(grid.delay);
+        let clip = run.packets.saturating_mul(grid.packet_frames);
         Self { track: Track::new(recording, codec), framing: Arc::new(contained), cut, clip: Some(clip) }
     }
 

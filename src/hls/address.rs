@@ -21,6 +21,9 @@ pub struct Variant {
     pub channels: u16,
 }
 
+/// Players take the first that they can play, and of Opus they hear more, and sooner.
+const PREFERRED: [Format; 3] = [Format::Opus, Format::Mp3, Format::Wav];
+
 impl Variant {
     /// A format with the parameters that a recording of `spec` has unless others are chosen; `None` if HLS has no
     /// container for it.
@@ -45,8 +48,7 @@ impl Variant {
         chosen: Parameters,
     ) -> Result<Vec<Self>, FormatError> {
         let (mut ladder, mut refused) = (Vec::new(), None);
-        for format in Format::ALL.into_iter().filter(|candidate| format.is_none_or(|only| only == *candidate))
-        {
+        for format in PREFERRED.into_iter().filter(|candidate| format.is_none_or(|only| only == *candidate)) {
             match Self::new(spec, format, chosen) {
                 Ok(usual) => ladder.extend(usual.into_iter().flat_map(|usual| usual.with_half(spec, chosen))),
                 Err(error) => refused = Some(error),
@@ -111,8 +113,13 @@ pub enum File {
         /// The end.
         end: Option<u64>,
     },
-    /// `57.3`
-    Part(Place),
+    /// `57.3`, or `57.3-1234567`.
+    Part {
+        /// Which.
+        place: Place,
+        /// The end.
+        end: Option<u64>,
+    },
 }
 
 /// The extension of the file that others need before them.
@@ -124,9 +131,10 @@ impl File {
         let extension = container.extension();
         match self {
             Self::Initialization => format!("init.{INITIALIZATION}"),
-            Self::Segment { number, end: None } => format!("{number}.{extension}"),
-            Self::Segment { number, end: Some(end) } => format!("{number}-{end}.{extension}"),
-            Self::Part(Place { segment, part }) => format!("{segment}.{part}.{extension}"),
+            Self::Segment { number, end } => format!("{number}{}.{extension}", Suffix(end)),
+            Self::Part { place: Place { segment, part }, end } => {
+                format!("{segment}.{part}{}.{extension}", Suffix(end))
+            }
         }
     }
 
@@ -134,17 +142,28 @@ impl File {
     pub fn parse(name: &str, container: Container) -> Option<Self> {
         let (stem, _) = name.rsplit_once('.')?;
         let number = |text: &str| text.parse::<u64>().ok();
-        let file = if stem == "init" {
-            Self::Initialization
-        } else if let Some((segment, part)) = stem.split_once('.') {
-            Self::Part(Place { segment: number(segment)?, part: number(part)? })
-        } else if let Some((segment, end)) = stem.split_once('-') {
-            Self::Segment { number: number(segment)?, end: Some(number(end)?) }
-        } else {
-            Self::Segment { number: number(stem)?, end: None }
+        let (place, end) = match stem.split_once('-') {
+            Some((place, end)) => (place, Some(number(end)?)),
+            None => (stem, None),
+        };
+        let file = match place.split_once('.') {
+            _ if stem == "init" => Self::Initialization,
+            Some((segment, part)) => {
+                Self::Part { place: Place { segment: number(segment)?, part: number(part)? }, end }
+            }
+            None => Self::Segment { number: number(place)?, end },
         };
         // One name for each.
         (file.name(container) == name).then_some(file)
+    }
+}
+
+/// What says where a recording ended.
+struct Suffix(Option<u64>);
+
+impl fmt::Display for Suffix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |end| write!(f, "-{end}"))
     }
 }
 
@@ -174,13 +193,26 @@ mod tests {
             File::Initialization,
             File::Segment { number: 0, end: None },
             File::Segment { number: 57, end: Some(1_234_567) },
-            File::Part(Place { segment: 57, part: 3 }),
+            File::Part { place: Place { segment: 57, part: 3 }, end: None },
+            File::Part { place: Place { segment: 57, part: 0 }, end: Some(9) },
         ] {
             assert_eq!(File::parse(&file.name(container), container), Some(file));
         }
-        for name in
-            ["", ".mp3", "57", "57.m4s", "057.mp3", "+57.mp3", "57-.mp3", "57.3.4.mp3", "x.mp3", "-1.mp3"]
-        {
+        for name in [
+            "",
+            ".mp3",
+            "57",
+            "57.m4s",
+            "057.mp3",
+            "+57.mp3",
+            "57-.mp3",
+            "57.3.4.mp3",
+            "57-1.3.mp3",
+            "57.3-.mp3",
+            "init-1.mp3",
+            "x.mp3",
+            "-1.mp3",
+        ] {
             assert_eq!(File::parse(name, container), None, "{name}");
         }
     }
@@ -201,8 +233,8 @@ mod tests {
             let ladder = Variant::ladder(pcm.parse().unwrap(), format, chosen).unwrap();
             ladder.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
-        assert_eq!(names("s16le:48000:2", None, None), ["mp3-128-2", "mp3-64-2", "opus-96-2", "opus-48-2"]);
-        assert_eq!(names("s16le:48000:1", None, None), ["mp3-64-1", "opus-64-1", "opus-32-1"]);
+        assert_eq!(names("s16le:48000:2", None, None), ["opus-96-2", "opus-48-2", "mp3-128-2", "mp3-64-2"]);
+        assert_eq!(names("s16le:48000:1", None, None), ["opus-64-1", "opus-32-1", "mp3-64-1"]);
         assert_eq!(names("s16le:16000:1", Some(Format::Opus), None), ["opus-32-1"]);
         assert_eq!(names("s16le:48000:2", Some(Format::Opus), Some(128)), ["opus-128-2"]);
         assert!(names("s16le:48000:2", Some(Format::Wav), None).is_empty());

@@ -11,6 +11,9 @@
 //! | [`address`] | their names |
 //! | [`playlist`] | the text of playlists |
 //!
+//! What is heard comes a codec's delay after the time that its file has: neither packed audio nor hls.js has a place for
+//! that, and so dates and places to start at allow for it.
+//!
 //! Nothing here reads a file, waits or looks at a clock.
 
 pub mod address;

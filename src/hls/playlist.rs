@@ -68,6 +68,11 @@ pub struct Media<'a> {
     pub start: Option<u64>,
     /// Whether the client knows what came before, and wants the rest.
     pub delta: bool,
+    /// Whether parts of segments are listed.
+    pub parts: bool,
+    /// Whether it says that this is all. Else it may be all and not say so yet, for who has not seen the last parts: a player
+    /// that learns of the end with them takes no more of them.
+    pub ends: bool,
     /// Other variants of the recording.
     pub others: &'a [Other],
 }
@@ -76,10 +81,10 @@ pub struct Media<'a> {
 pub struct Other {
     /// As seen from this one.
     pub uri: String,
-    /// The first part that it has not.
-    pub edge: Place,
-    /// How many parts its segments have.
-    pub parts_in_segment: u64,
+    /// The last segment that it has.
+    pub segment: u64,
+    /// The last part of that, if it has parts.
+    pub part: Option<u64>,
 }
 
 impl Media<'_> {
@@ -99,8 +104,7 @@ impl Media<'_> {
         self.write_head(out, listed.start, skipped)?;
         let first = listed.start + skipped;
         let mut folders = Folders { of: self.folder, last: None };
-        let with_parts =
-            if self.timeline.is_finished() { listed.end } else { self.timeline.first_with_parts() };
+        let with_parts = if self.parts && !self.ends { self.timeline.first_with_parts() } else { listed.end };
         for number in first..listed.end {
             self.write_date(out, number, listed.start)?;
             if number >= with_parts {
@@ -108,15 +112,16 @@ impl Media<'_> {
             }
             self.write_segment(out, number, &mut folders)?;
         }
-        if self.timeline.is_finished() {
-            return out.write_str("#EXT-X-ENDLIST\n");
+        match (self.ends, self.timeline.is_finished()) {
+            (true, _) => out.write_str("#EXT-X-ENDLIST\n"),
+            (false, true) => Ok(()),
+            (false, false) => self.write_edge(out, listed.start),
         }
-        self.write_edge(out, listed.start)
     }
 
     /// Segments left out: those further back than a delta goes, of which one is enough if it lasts long.
     fn skipped(&self) -> u64 {
-        if !self.delta || self.timeline.is_finished() {
+        if !self.delta || self.ends {
             return 0;
         }
         let listed = self.timeline.segments();
@@ -137,12 +142,16 @@ impl Media<'_> {
             (0, Some(_)) => 6,
             (0, None) => 3,
         };
-        let kind = if timeline.is_finished() { "VOD" } else { "EVENT" };
         writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{version}")?;
         writeln!(out, "#EXT-X-TARGETDURATION:{}", timeline.target_seconds())?;
-        writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-PLAYLIST-TYPE:{kind}")?;
+        writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{first}")?;
+        if self.ends {
+            writeln!(out, "#EXT-X-PLAYLIST-TYPE:VOD")?;
+        } else if !timeline.is_sliding() {
+            writeln!(out, "#EXT-X-PLAYLIST-TYPE:EVENT")?;
+        }
         writeln!(out, "#EXT-X-INDEPENDENT-SEGMENTS")?;
-        if !timeline.is_finished() {
+        if !self.ends {
             self.write_server_control(out)?;
         }
         if let Some(start) = self.start {
@@ -165,8 +174,12 @@ impl Media<'_> {
         let hold_back = Seconds((part.0 * PART_HOLD_BACK).max(LEAST_PART_HOLD_BACK));
         let (skip_until, far) = (SKIP_UNTIL * target, HOLD_BACK * target);
         write!(out, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={skip_until}.0,")?;
-        writeln!(out, "HOLD-BACK={far}.0,PART-HOLD-BACK={hold_back}")?;
-        writeln!(out, "#EXT-X-PART-INF:PART-TARGET={part}")
+        write!(out, "HOLD-BACK={far}.0")?;
+        if self.parts {
+            writeln!(out, ",PART-HOLD-BACK={hold_back}\n#EXT-X-PART-INF:PART-TARGET={part}")
+        } else {
+            writeln!(out)
+        }
     }
 
     fn part_target(&self) -> Seconds {
@@ -177,7 +190,7 @@ impl Media<'_> {
     /// From the playlist's beginning, in which segment `first` is the first, to where a source frame is heard.
     fn offset(&self, source_frame: u64, first: u64) -> Seconds {
         let grid = self.timeline.grid();
-        let heard = grid.rates.to_coded(source_frame).saturating_add(self.timeline.container().lag(grid));
+        let heard = grid.rates.to_coded(source_frame).saturating_add(grid.delay);
         Seconds::of(heard.saturating_sub(self.timeline.starts(first)), grid.rates.coded)
     }
 
@@ -188,7 +201,7 @@ impl Media<'_> {
         };
         let grid = self.timeline.grid();
         let micros = |frames| i64::try_from(Seconds::of(frames, grid.rates.coded).0).unwrap_or(i64::MAX);
-        let heard = micros(self.timeline.starts(number)) - micros(self.timeline.container().lag(grid));
+        let heard = micros(self.timeline.starts(number)) - micros(grid.delay);
         let at = began.saturating_mul(1000).saturating_add(heard);
         match jiff::Timestamp::from_microsecond(at) {
             Ok(at) => writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{at:.3}"),
@@ -216,8 +229,9 @@ impl Media<'_> {
     fn write_parts(&self, out: &mut String, segment: u64, count: u64) -> fmt::Result {
         for part in 0..count {
             let place = Place { segment, part };
-            let Some(uri) = self.part(place) else { break };
-            let duration = self.duration(&self.timeline.part(place));
+            let run = self.timeline.part(place);
+            let Some(uri) = self.part(place).filter(|_| run.packets > 0) else { break };
+            let duration = self.duration(&run);
             writeln!(out, "#EXT-X-PART:DURATION={duration},URI=\"{uri}\",INDEPENDENT=YES")?;
         }
         Ok(())
@@ -226,36 +240,35 @@ impl Media<'_> {
     /// Where a part is, if that can be told yet.
     fn part(&self, place: Place) -> Option<String> {
         let begins = self.timeline.source_start(&self.timeline.part(place));
-        let folder = (self.folder)(begins.max(identity::FIRST))?;
-        Some(format!("{folder}/{}", File::Part(place).name(self.timeline.container())))
+        let end = self.timeline.end_of_part(place);
+        let folder = match end {
+            Some(_) => self.end_folder.clone()?,
+            None => (self.folder)(begins.max(identity::FIRST))?,
+        };
+        Some(format!("{folder}/{}", File::Part { place, end }.name(self.timeline.container())))
     }
 
     /// What is there of the segment that is not whole, and what will be next.
     fn write_edge(&self, out: &mut String, first: u64) -> fmt::Result {
         let edge = self.timeline.edge();
-        if edge.part > 0 {
+        if self.parts && edge.part > 0 {
             self.write_date(out, edge.segment, first)?;
             self.write_parts(out, edge.segment, edge.part)?;
         }
-        if let Some(uri) = self.part(edge) {
+        if let Some(uri) = self.part(edge).filter(|_| self.parts) {
             writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{uri}\"")?;
         }
-        for other in self.others {
-            let Some(Place { segment, part }) = other.last() else { continue };
-            let uri = &other.uri;
-            writeln!(out, "#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={segment},LAST-PART={part}")?;
-        }
-        Ok(())
+        self.others.iter().try_for_each(|other| other.write(out))
     }
 }
 
 impl Other {
-    /// The last part that it has.
-    fn last(&self) -> Option<Place> {
-        let Place { segment, part } = self.edge;
-        match part.checked_sub(1) {
-            Some(part) => Some(Place { segment, part }),
-            None => Some(Place { segment: segment.checked_sub(1)?, part: self.parts_in_segment - 1 }),
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let Self { uri, segment, part } = self;
+        write!(out, "#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={segment}")?;
+        match part {
+            Some(part) => writeln!(out, ",LAST-PART={part}"),
+            None => writeln!(out),
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use tailcast_codecs::container::Run;
-use tailcast_codecs::{Container, Grid};
+use tailcast_codecs::format::{Format, Parameters};
+use tailcast_codecs::grid::scale;
+use tailcast_codecs::{Container, Grid, PcmSpec};
 
 use crate::recording::{Extent, State};
 use crate::rendition::Rendition;
@@ -12,6 +14,8 @@ use crate::rendition::Rendition;
 const PART: Range<u64> = 200..401;
 /// Segments of a moment ago still have their parts listed, so many target durations of them (RFC 8216bis 4.4.4.9).
 const WITH_PARTS: u64 = 3;
+/// Segments of a playlist at the most: three days of Opus, seven megabytes.
+pub const MOST_SEGMENTS: u64 = 131_072;
 
 /// The segments of a rendition whose recording goes as far as it did when this was made. Segments are numbered from the
 /// recording's start on, wherever the rendition starts.
@@ -26,6 +30,8 @@ pub struct Timeline {
     end: Option<TheEnd>,
     /// Coded frames behind which no packet depends on an end.
     ready: u64,
+    /// What the recording is.
+    spec: PcmSpec,
 }
 
 /// Where a recording ended.
@@ -61,7 +67,8 @@ impl Timeline {
             }
         };
         let ready = codec.feed().ready(extent.frames);
-        let mut timeline = Self { grid, container, window, packets: grid.codable(ready), end: None, ready };
+        let (packets, spec) = (grid.codable(ready), codec.feed().spec());
+        let mut timeline = Self { grid, container, window, packets, end: None, ready, spec };
         if let State::Ended { declared } = extent.state {
             let end = grid.rates.to_coded(extent.frames);
             timeline.packets = if end == 0 { 0 } else { grid.packets_until(end) };
@@ -106,7 +113,25 @@ impl Timeline {
             Some(_) => self.packets.div_ceil(self.grid.segment_packets),
             None => self.packets / self.grid.segment_packets,
         };
-        self.window.start..whole.clamp(self.window.start, self.window.end)
+        let whole = whole.clamp(self.window.start, self.window.end);
+        // Of what is finished all is listed, or nothing.
+        let first = if self.end.is_some() { 0 } else { whole.saturating_sub(MOST_SEGMENTS) };
+        self.window.start.max(first)..whole
+    }
+
+    /// Whether something that there once was is not listed any more.
+    pub fn is_sliding(&self) -> bool {
+        self.segments().start > self.window.start
+    }
+
+    /// The last segment that is listed, and the last of its parts if they are `with_parts`.
+    pub fn last(&self, with_parts: bool) -> Option<(u64, Option<u64>)> {
+        let (edge, listed) = (self.edge(), self.segments());
+        if with_parts && edge.part > 0 && edge.segment == listed.end && edge.segment < self.window.end {
+            return Some((edge.segment, Some(edge.part - 1)));
+        }
+        let last = listed.last()?;
+        Some((last, with_parts.then(|| self.parts_in_segment() - 1)))
     }
 
     /// The packets of a segment that is whole, or will be.
@@ -141,12 +166,18 @@ impl Timeline {
         self.grid.segment_packets.div_ceil(self.part_packets())
     }
 
-    /// The packets of a part.
+    /// The packets of a part; none where its recording ended before.
     pub fn part(&self, Place { segment, part }: Place) -> Run {
         let within = part.saturating_mul(self.part_packets()).min(self.grid.segment_packets);
         let packets = self.part_packets().min(self.grid.segment_packets - within);
-        let first = self.segment_first_packet(segment).saturating_add(within);
-        Run { first, packets, last_frames: self.grid.packet_frames }
+        self.run(self.segment_first_packet(segment).saturating_add(within), packets)
+    }
+
+    /// The source frame that the recording ended at, for a part that would be another, or not there, without that end.
+    pub fn end_of_part(&self, place: Place) -> Option<u64> {
+        let Run { first, packets, .. } = self.part(place);
+        let needs_end = first.saturating_add(packets) > self.grid.codable(self.ready);
+        self.end.filter(|_| packets > 0 && needs_end).map(|end| end.frames)
     }
 
     /// Whether all packets of a run are there.
@@ -162,6 +193,13 @@ impl Timeline {
         edge.max(Place { segment: self.window.start, part: 0 })
     }
 
+    /// The last part of a recording that has ended.
+    pub fn last_part(&self) -> Option<Place> {
+        let last = self.end.and(self.packets.checked_sub(1))?;
+        let within = last % self.grid.segment_packets;
+        Some(Place { segment: last / self.grid.segment_packets, part: within / self.part_packets() })
+    }
+
     /// The first segment whose parts are listed: one by one players could not tell which of them are left.
     pub fn first_with_parts(&self) -> u64 {
         let Place { segment, part } = self.edge();
@@ -172,11 +210,18 @@ impl Timeline {
         edge.saturating_sub(recent) / self.grid.segment_packets
     }
 
-    /// Whole seconds that no segment is longer than, when rounded.
+    /// Whole seconds that no segment is longer than, when rounded: of any format, since all variants of a recording are to
+    /// have the same (RFC 8216bis 6.2.4).
     pub fn target_seconds(&self) -> u64 {
-        let (frames, rate) =
-            (self.grid.segment_packets * self.grid.packet_frames, self.grid.rates.coded.into());
-        tailcast_codecs::grid::scale(frames, 1, rate).max(1)
+        let seconds = |grid: &Grid| {
+            let frames = grid.segment_packets * grid.packet_frames;
+            scale(frames, 1, grid.rates.coded.into()).max(1)
+        };
+        let of_format = |format: Format| {
+            let codec = format.codec(self.spec, Parameters::default()).ok()?;
+            codec.container().map(|_| seconds(codec.grid()))
+        };
+        Format::ALL.into_iter().filter_map(of_format).fold(seconds(&self.grid), u64::max)
     }
 
     /// The coded frame at which a segment begins.
@@ -209,8 +254,6 @@ impl Timeline {
 mod tests {
     use std::sync::Arc;
     use std::time::Instant;
-
-    use tailcast_codecs::format::{Format, Parameters};
 
     use super::*;
     use crate::recording::Recording;
@@ -261,6 +304,30 @@ mod tests {
         let timeline = timeline("s16le:44100:2", Format::Mp3, None, frames, ENDED);
         let ends: Vec<_> = timeline.segments().map(|number| timeline.end_of(number)).collect();
         assert_eq!(ends, [None, Some(frames), Some(frames)]);
+    }
+
+    #[test]
+    fn all_variants_have_the_same_target_duration() {
+        for (pcm, seconds) in
+            [("s16le:44100:2", 3), ("s16le:48000:2", 2), ("s16le:16000:1", 4), ("u8:8000:1", 7)]
+        {
+            for format in [Format::Mp3, Format::Opus] {
+                let timeline = timeline(pcm, format, None, 0, State::Growing);
+                assert_eq!(timeline.target_seconds(), seconds, "{format} of {pcm}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_on_for_weeks_is_listed_for_some_days() {
+        let frames = 48_000 * 86_400 * 30;
+        let growing = timeline("s16le:48000:2", Format::Opus, None, frames, State::Growing);
+        assert_eq!(growing.segments(), 15 * 86_400 - MOST_SEGMENTS..15 * 86_400);
+        assert!(growing.is_sliding());
+        let ended = timeline("s16le:48000:2", Format::Opus, None, frames, ENDED);
+        assert_eq!((ended.segments().start, ended.is_sliding()), (0, false));
+        let clip = Some((48_000 * 60, 48_000 * 10));
+        assert!(!timeline("s16le:48000:2", Format::Opus, clip, frames, State::Growing).is_sliding());
     }
 
     #[test]

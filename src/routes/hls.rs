@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, RawQuery, State};
 use axum::response::Response;
@@ -20,19 +19,19 @@ use tailcast_codecs::container::Run;
 use tailcast_codecs::format::Format;
 use tailcast_codecs::grid::{NANOS, scale};
 use tailcast_codecs::{Codec, CodecError, Contained, Container};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::document::Document;
 use super::headers::text;
 use super::query::{self, RenditionQuery, coming};
 use super::sound::{Sound, decided};
-use super::{App, FromPath, blocking, elsewhere, no_body};
+use super::{App, FromPath, blocking, elsewhere};
 use crate::body::End;
 use crate::connections::Client;
 use crate::error::Problem;
 use crate::hls::address::folder;
 use crate::hls::playlist::{MEDIA, MEDIA_TYPE, MULTIVARIANT, Media, Multivariant, Other};
-use crate::hls::timeline::Place;
+use crate::hls::timeline::{MOST_SEGMENTS, Place};
 use crate::hls::{File, Timeline, Variant};
 use crate::http::{Decision, Entity, Finished, Freshness};
 use crate::recording::{Extent, Recording, State as RecordingState, identity};
@@ -42,8 +41,13 @@ use crate::time::Position;
 
 /// Target durations that a playlist is waited for (RFC 8216bis 6.2.5.2).
 const PATIENCE: u64 = 3;
-/// Bytes of a playlist that are not compressed in passing.
-const LONG: usize = 64 * 1024;
+/// Segments of a playlist that is not made in passing.
+const LONG: u64 = 1000;
+/// Longer ones are made one after another, but for two: each takes a processor for some milliseconds, and compressed for tens
+/// of them.
+static LONG_ONES: Semaphore = Semaphore::const_new(2);
+/// How long that is given: so much a player has in any case that is behind the edge as it should be.
+const FOR_LAST_PARTS: Duration = Duration::from_secs(1);
 /// Segments beyond the last that may be waited for (the same).
 const AHEAD: u64 = 2;
 
@@ -56,6 +60,7 @@ pub struct Directives {
     part: Option<String>,
     #[serde(rename = "_HLS_skip")]
     skip: Option<String>,
+    parts: Option<String>,
 }
 
 impl Directives {
@@ -69,6 +74,20 @@ impl Directives {
             (None, Some(part)) => {
                 let detail = format!("`{part}` is a part of no segment without _HLS_msn");
                 Err(Problem::parameter("_HLS_part", detail))
+            }
+        }
+    }
+
+    /// Whether parts are to be listed, if that is said.
+    fn parts(&self) -> Result<Option<bool>, Problem> {
+        match self.parts.as_deref() {
+            None => Ok(None),
+            Some("true" | "1") => Ok(Some(true)),
+            Some("false" | "0") => Ok(Some(false)),
+            Some(other) => {
+                let other: String = other.chars().take(60).collect();
+                let allowed = "allowed: true, 1, false, 0";
+                Err(Problem::parameter("parts", format!("`{other}` is not yes or no ({allowed})")))
             }
         }
     }
@@ -97,10 +116,12 @@ enum Awaited {
 
 impl Awaited {
     /// Whether it is there.
-    fn is_in(self, timeline: &Timeline) -> Result<bool, Problem> {
+    fn is_in(self, timeline: &Timeline, with_parts: bool) -> Result<bool, Problem> {
         let edge = timeline.edge();
+        let first = timeline.segments().start;
         let segment = match self {
-            Self::Anything => return Ok(edge > Place { segment: timeline.segments().start, part: 0 }),
+            Self::Anything if with_parts => return Ok(edge > Place { segment: first, part: 0 }),
+            Self::Anything => return Ok(edge.segment > first),
             Self::Segment(segment) | Self::Part(Place { segment, .. }) => segment,
         };
         if segment > edge.segment.saturating_add(AHEAD) {
@@ -116,6 +137,18 @@ impl Awaited {
             Self::Part(place) => edge > place,
             _ => edge.segment > segment,
         })
+    }
+}
+
+impl Awaited {
+    /// Whether it is a part that a recording had before it ended, or that it has because it has ended.
+    fn is_before_end(self, timeline: &Timeline) -> bool {
+        matches!(self, Self::Part(place) if timeline.last_part().is_some_and(|last| place <= last))
+    }
+
+    /// Whether it is a part that an ended recording will not have.
+    fn is_behind_end(self, timeline: &Timeline) -> bool {
+        matches!(self, Self::Part(place) if timeline.last_part().is_some_and(|last| place > last))
     }
 }
 
@@ -159,7 +192,7 @@ pub async fn hls(
     let Some(target) = Target::parse(&path) else { return Err(unknown(&path)) };
     let asked = Asked { app, client, head: method == Method::HEAD, headers, at: asked };
     match target {
-        Target::Multivariant(name) => asked.multivariant(name, &query).await,
+        Target::Multivariant(name) => asked.multivariant(name, &query, &directives).await,
         Target::Media { name, variant } => {
             let recording = asked.app.find(name).await?;
             let moving = matches!(begins(&query)?, Some(Position::BeforeEdge(_) | Position::Live));
@@ -228,7 +261,12 @@ struct Wanted<'a> {
 }
 
 impl Asked {
-    async fn multivariant(self, name: &str, query: &RenditionQuery) -> Result<Response, Problem> {
+    async fn multivariant(
+        self,
+        name: &str,
+        query: &RenditionQuery,
+        directives: &Directives,
+    ) -> Result<Response, Problem> {
         let recording = self.app.find(name).await?;
         let extent = recording.known()?;
         let format = query.format()?;
@@ -240,12 +278,16 @@ impl Asked {
                 format!("`{format}` is not to be had in HLS (allowed: mp3, opus)"),
             ));
         }
-        let behind = behind(query, &recording)?;
+        let behind = behind(query, directives.parts()?, &recording)?;
         let playlist = Multivariant { variants: &variants, query: &behind };
         let text = playlist.text().map_err(|error| failed(&error))?;
-        let settled = variants.iter().all(|(_, timeline)| timeline.is_settled());
-        let finished = variants.iter().all(|(_, timeline)| timeline.is_finished());
-        self.playlist(text, finished, settled).await
+        let freshness = variants.iter().map(|(_, timeline)| freshness(timeline, &extent, query));
+        let freshness = freshness.collect::<Result<Vec<_>, _>>()?;
+        // The least sure of all.
+        let least = [Freshness::Growing, Freshness::InferredEnd, Freshness::DeclaredEnd]
+            .into_iter()
+            .find(|least| freshness.contains(least));
+        self.playlist(|| text, false, least.unwrap_or(Freshness::Growing)).await
     }
 
     /// Waits until there is what the client waits for, and answers with what there is then.
@@ -259,6 +301,8 @@ impl Asked {
         let (variant, codec) = codec(&recording, variant)?;
         let rendition = query.part(Arc::clone(&recording), Arc::clone(&codec))?;
         let (awaited, delta) = (directives.awaited()?, directives.is_delta()?);
+        let asked = directives.parts()?;
+        let with_parts = asked.unwrap_or_else(|| has_parts(variant.format));
         let mut extent = recording.subscribe();
         // A player that follows always waits for the next playlist: by that it is counted among those who listen.
         let _hearing = recording.hear();
@@ -268,15 +312,16 @@ impl Asked {
             let Some(timeline) = Timeline::new(&rendition, &now) else {
                 return Err(Problem::not_found(format!("`{variant}` is not to be had in HLS")));
             };
-            if timeline.is_finished() || awaited.is_in(&timeline)? {
+            if timeline.is_finished() || awaited.is_in(&timeline, with_parts)? {
                 break (now, timeline);
             }
             let until = *deadline.get_or_insert_with(|| {
                 tokio::time::Instant::now() + Duration::from_secs(PATIENCE * timeline.target_seconds())
             });
             // A 503, as the draft would have it, makes players give up that would go on when the recorder does.
-            if tokio::time::timeout_at(until, self.wait(&mut extent)).await.is_err() {
-                break (now, timeline);
+            match tokio::time::timeout_at(until, self.wait(&mut extent)).await {
+                Ok(news) => news?,
+                Err(_) => break (now, timeline),
             }
         };
         know(&recording, &now).await?;
@@ -284,18 +329,41 @@ impl Asked {
             Some(end) => Some(folder(recording.name(), &*codec, Some(digest(&recording, end).await?))),
             None => None,
         };
-        let others = others(variant, &recording, query, &now)?;
-        // By itself, since none of it may be kept while something is waited for.
-        let text = {
+        let listed = timeline.segments();
+        let count = listed.end - listed.start;
+        if count > MOST_SEGMENTS {
+            let detail = format!(
+                "all of it is {count} segments, and {MOST_SEGMENTS} are listed at the most: ask for a part, with `pos`"
+            );
+            return Err(Problem::parameter("duration", detail));
+        }
+        let ends = timeline.is_finished() && !(with_parts && awaited.is_before_end(&timeline));
+        if ends && with_parts && awaited.is_behind_end(&timeline) {
+            self.let_take_parts().await?;
+        }
+        let freshness = if ends { freshness(&timeline, &now, query)? } else { Freshness::Growing };
+        let others = others(variant, &recording, (query, asked), &now)?;
+        let start = begins(query)?.map(|_| rendition.start());
+        let text = move || {
             let folder_of = |frames| {
                 let identity = recording.known_identity(frames);
                 (frames == 0 || identity.is_some()).then(|| folder(recording.name(), &*codec, identity))
             };
-            let (began, start) = (recording.began(), begins(query)?.map(|_| rendition.start()));
-            let (timeline, folder) = (&timeline, &folder_of);
-            Media { timeline, folder, end_folder, began, start, delta, others: &others }.text()
+            let (timeline, folder, others) = (&timeline, &folder_of, &others[..]);
+            let began = recording.began();
+            let parts = with_parts;
+            Media { timeline, folder, end_folder, began, start, delta, parts, ends, others }.text()
         };
-        self.playlist(text, timeline.is_finished(), timeline.is_settled()).await
+        self.playlist(text, !delta && count > LONG, freshness).await
+    }
+
+    /// Waits until a player has taken the last parts, which it asks for while it asks for the next playlist.
+    async fn let_take_parts(&self) -> Result<(), Problem> {
+        let mut stop = self.app.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(FOR_LAST_PARTS) => Ok(()),
+            () = stopped(&mut stop) => Err(Problem::stopping()),
+        }
     }
 
     /// How far a recording goes, that is watched on while it grows.
@@ -323,26 +391,32 @@ impl Asked {
         }
     }
 
-    async fn playlist(self, text: String, is_finished: bool, is_settled: bool) -> Result<Response, Problem> {
-        let freshness = match (is_finished, is_settled) {
-            (false, _) => Freshness::Growing,
-            (true, false) => Freshness::InferredEnd,
-            (true, true) => Freshness::DeclaredEnd,
-        };
-        let is_long = text.len() > LONG;
-        let document =
-            Document { media_type: MEDIA_TYPE, body: text.into_bytes(), changes: Vec::new(), freshness };
+    async fn playlist(
+        self,
+        text: impl FnOnce() -> String + Send + 'static,
+        is_long: bool,
+        freshness: Freshness,
+    ) -> Result<Response, Problem> {
         let headers = self.headers;
-        let answer = move || document.answer(&headers);
-        // Eleven hours are a megabyte, which takes some milliseconds to compress.
-        if is_long { Ok(blocking(answer).await?) } else { Ok(answer()) }
+        let answer = move || {
+            let body = text().into_bytes();
+            Document { media_type: MEDIA_TYPE, body, changes: Vec::new(), freshness }.answer(&headers)
+        };
+        if !is_long {
+            return Ok(answer());
+        }
+        // A closed semaphore: there is none.
+        let _turn = LONG_ONES.acquire().await.map_err(Problem::internal)?;
+        Ok(blocking(answer).await?)
     }
 
     async fn file(self, wanted: Wanted<'_>) -> Result<Response, Problem> {
         match wanted.file {
             File::Initialization => self.initialization(&wanted),
-            File::Segment { end: Some(end), .. } => self.last_segment(wanted, end).await,
-            File::Segment { .. } | File::Part(_) => self.run(wanted).await,
+            File::Segment { end: Some(end), .. } | File::Part { end: Some(end), .. } => {
+                self.at_end(wanted, end).await
+            }
+            File::Segment { .. } | File::Part { .. } => self.run(wanted).await,
         }
     }
 
@@ -350,29 +424,33 @@ impl Asked {
         wanted.check_folder(None)?;
         let bytes = wanted.container.initialization().map_err(|error| failed(&error))?;
         let Some(bytes) = bytes else { return Err(wanted.unknown()) };
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(Freshness::Forever.cache_control()));
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(wanted.container.media_type()));
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-        let mut response = Response::new(if self.head { no_body() } else { Body::from(bytes) });
-        *response.headers_mut() = headers;
-        Ok(response)
+        let media_type = wanted.container.media_type();
+        let freshness = Freshness::Forever;
+        Ok(Document { media_type, body: bytes, changes: Vec::new(), freshness }.answer(&self.headers))
     }
 
-    /// A segment that would be another if its recording had not ended where it did.
-    async fn last_segment(self, wanted: Wanted<'_>, frames: u64) -> Result<Response, Problem> {
-        let File::Segment { number, .. } = wanted.file else { return Err(wanted.unknown()) };
+    /// A segment, or a part of one, that would be another if its recording had not ended where it did.
+    async fn at_end(self, wanted: Wanted<'_>, frames: u64) -> Result<Response, Problem> {
         let mut extent = wanted.recording.subscribe();
         let now = self.look(&wanted.recording, &mut extent)?;
+        if frames > now.frames {
+            return Err(wanted.unknown());
+        }
         // Whether it has gone on since makes no difference.
         let then = Extent { frames, state: RecordingState::Ended { declared: false }, ..now };
         let timeline = wanted.timeline(&then)?;
-        let is_one = timeline.segments().contains(&number) && timeline.end_of(number) == Some(frames);
-        if !is_one || frames > now.frames {
+        let (run, end) = match wanted.file {
+            File::Segment { number, .. } if timeline.segments().contains(&number) => {
+                (timeline.segment(number), timeline.end_of(number))
+            }
+            File::Part { place, .. } => (timeline.part(place), timeline.end_of_part(place)),
+            _ => return Err(wanted.unknown()),
+        };
+        if end != Some(frames) {
             return Err(wanted.unknown());
         }
         wanted.check_folder(Some(digest(&wanted.recording, frames).await?))?;
-        self.sound(wanted, &timeline.segment(number), Some(then), extent)
+        self.sound(wanted, &run, Some(then), extent)
     }
 
     /// A segment or a part of one that no end changes; waits for it if it may still come.
@@ -383,13 +461,15 @@ impl Asked {
             let timeline = wanted.timeline(&Extent { state: RecordingState::Growing, ..now.clone() })?;
             let run = match wanted.file {
                 File::Segment { number, .. } => timeline.segment(number),
-                File::Part(place) if place.part < timeline.parts_in_segment() => timeline.part(place),
+                File::Part { place, .. } if place.part < timeline.parts_in_segment() => timeline.part(place),
                 _ => return Err(wanted.unknown()),
             };
-            if timeline.has(&run) {
+            let decided_by = wanted.decided_by(&timeline, &run);
+            if decided_by <= now.frames {
                 know(&wanted.recording, &now).await?;
-                let decided_by = wanted.decided_by(&timeline, &run);
                 wanted.check_folder(wanted.recording.known_identity(decided_by))?;
+            }
+            if timeline.has(&run) {
                 return self.sound(wanted, &run, None, extent);
             }
             let soon =
@@ -410,7 +490,7 @@ impl Asked {
     ) -> Result<Response, Problem> {
         let etag = format!("\"{}-{}\"", wanted.folder, wanted.file.name(wanted.container));
         let freshness =
-            if matches!(wanted.file, File::Part(_)) { Freshness::Moments } else { Freshness::Forever };
+            if matches!(wanted.file, File::Part { .. }) { Freshness::Moments } else { Freshness::Forever };
         let Wanted { recording, codec, container, format, .. } = wanted;
         let contained = Contained::new(Arc::clone(&codec), container, run).map_err(|error| failed(&error))?;
         let rendition = Arc::new(Rendition::contained(recording, codec, contained, run));
@@ -503,24 +583,36 @@ fn variants(
 fn others(
     this: Variant,
     recording: &Arc<Recording>,
-    query: &RenditionQuery,
+    (query, parts): (&RenditionQuery, Option<bool>),
     extent: &Extent,
 ) -> Result<Vec<Other>, Problem> {
     if !extent.is_growing() {
         return Ok(Vec::new());
     }
-    let behind = behind(query, recording)?;
-    let variants = variants(recording, None, query, extent)?;
+    // What was chosen among is told in the query; whatever else it says, the path says which this is.
+    let variants = variants(recording, query.format().unwrap_or_default(), query, extent).unwrap_or_default();
     if variants.iter().all(|(variant, _)| *variant != this) {
         return Ok(Vec::new());
     }
+    let behind = behind(query, parts, recording)?;
     let others = variants.into_iter().filter(|(other, _)| *other != this);
-    let other = |(other, timeline): (Variant, Timeline)| Other {
-        uri: format!("../{other}/{MEDIA}{behind}"),
-        edge: timeline.edge(),
-        parts_in_segment: timeline.parts_in_segment(),
+    let other = |(other, timeline): (Variant, Timeline)| {
+        let (segment, part) = timeline.last(parts.unwrap_or_else(|| has_parts(other.format)))?;
+        Some(Other { uri: format!("../{other}/{MEDIA}{behind}"), segment, part })
     };
-    Ok(others.map(other).collect())
+    Ok(others.filter_map(other).collect())
+}
+
+/// How long a playlist may be kept.
+fn freshness(timeline: &Timeline, extent: &Extent, query: &RenditionQuery) -> Result<Freshness, Problem> {
+    let is_moving = query.is_relative()?;
+    Ok(match &extent.state {
+        _ if !timeline.is_finished() => Freshness::Growing,
+        RecordingState::Ended { declared: true } => Freshness::DeclaredEnd,
+        RecordingState::Ended { .. } if is_moving || !timeline.is_settled() => Freshness::InferredEnd,
+        _ if is_moving => Freshness::Growing,
+        _ => Freshness::DeclaredEnd,
+    })
 }
 
 /// Where to begin, if it is not the player's choice, which is the live edge while there is one.
@@ -529,9 +621,15 @@ fn begins(query: &RenditionQuery) -> Result<Option<Position>, Problem> {
     Ok(query.chosen_position()?.filter(|position| is_clip || *position != Position::Live))
 }
 
+/// Whether parts of a format are listed if nobody says. hls.js puts parts of MP3 in the wrong places where it gives them to a
+/// browser as they are (Chromium): all of a segment but the first at the very beginning.
+fn has_parts(format: Format) -> bool {
+    format != Format::Mp3
+}
+
 /// The part of a recording that is asked for, as the query of a playlist; a place that moves with the live edge is where it
 /// is now.
-fn behind(query: &RenditionQuery, recording: &Recording) -> Result<String, Problem> {
+fn behind(query: &RenditionQuery, parts: Option<bool>, recording: &Recording) -> Result<String, Problem> {
     let seconds = |nanos: u64| format!("{}.{:09}", nanos / NANOS, nanos % NANOS);
     let rate = recording.spec().rate;
     let position = match begins(query)? {
@@ -540,6 +638,12 @@ fn behind(query: &RenditionQuery, recording: &Recording) -> Result<String, Probl
     };
     let pairs = [("pos", position), ("duration", query.duration()?)];
     let pairs = pairs.into_iter().filter_map(|(name, nanos)| Some(format!("{name}={}", seconds(nanos?))));
-    let pairs: Vec<String> = pairs.collect();
+    let chosen = query.parameters()?;
+    let format = query.format()?.map(|format| format!("format={format}"));
+    let bitrate = chosen.bitrate.map(|bitrate| format!("bitrate={bitrate}"));
+    let channels = chosen.channels.map(|channels| format!("channels={channels}"));
+    let parts = parts.map(|parts| format!("parts={parts}"));
+    let pairs: Vec<String> =
+        [format, bitrate, channels].into_iter().flatten().chain(pairs).chain(parts).collect();
     Ok(if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) })
 }

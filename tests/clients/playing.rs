@@ -172,7 +172,7 @@ fn follows(player: &Player) {
         let heard = read_wav(&file);
         let source = Heard::of_s16le(RATE as u32, 2, &sound);
         // Behind the end there is at most what fills two packets, and with MP3 its delay.
-        let behind = if format == "mp3" { MP3_DELAY + 2 * 1152 } else { 960 };
+        let behind = if format == "mp3" { MP3_DELAY + 2 * 1152 } else { 312 + 960 };
         let from = begins_at(&heard, &source);
         let frames = source.frames() - from;
         assert!(from < source.frames() * 3 / 4, "{format}: from {from}");

@@ -1,11 +1,14 @@
 //! Opus in fragments of an MP4 file, as CMAF has it (ISO 23000-19; "Encapsulation of Opus in ISO Base Media File Format").
 //!
 //! All packets have the same size and the same duration, so that a fragment's head says each once.
+//!
+//! There is no edit list that would take the codec's delay off. Players take it differently: hls.js goes by the times of
+//! fragments alone, and where browsers begin 6.5 ms earlier for such a list it waits at seams for what it has.
 
 use mp4_atom::{
-    AnySampleGroupEntry, Audio, Codec, Dinf, Dops, Dref, Edts, Elst, ElstEntry, Encode, FixedPoint, FourCC,
-    Ftyp, Hdlr, Header, Mdat, Mdhd, Mdia, Mfhd, Minf, Moof, Moov, Mvex, Mvhd, Opus, Sgpd, SgpdEntry, Smhd,
-    Stbl, Stsd, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry, TrunSamples, Url,
+    AnySampleGroupEntry, Audio, Codec, Dinf, Dops, Dref, Encode, FixedPoint, FourCC, Ftyp, Hdlr, Header,
+    Mdat, Mdhd, Mdia, Mfhd, Minf, Moof, Moov, Mvex, Mvhd, Opus, Sgpd, SgpdEntry, Smhd, Stbl, Stsd, Tfdt,
+    Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry, TrunSamples, Url,
 };
 use mp4_atom::{Atom, Stco};
 
@@ -74,12 +77,6 @@ impl OpusTrack {
     }
 
     fn track(self) -> Trak {
-        // The first sound that is meant to be heard is so far behind what a decoder gives first.
-        let edit = ElstEntry {
-            segment_duration: 0,
-            media_time: Some(self.pre_skip.into()),
-            media_rate: FixedPoint::from(1),
-        };
         Trak {
             tkhd: Tkhd {
                 track_id: TRACK,
@@ -88,7 +85,6 @@ impl OpusTrack {
                 volume: FixedPoint::from(1),
                 ..Tkhd::default()
             },
-            edts: Some(Edts { elst: Some(Elst { entries: vec![edit] }) }),
             mdia: Mdia {
                 mdhd: Mdhd { timescale: TIMESCALE, language: "und".to_owned(), ..Mdhd::default() },
                 hdlr: Hdlr { handler: FourCC::from(b"soun"), name: String::new() },

@@ -75,15 +75,6 @@ impl Container {
         }
     }
 
-    /// Coded frames by which what is heard lags behind the sound that it is of, by the clock of the files. (An MP4 file's
-    /// beginning says how much to leave out, packed audio has no place for that.)
-    pub fn lag(self, grid: &Grid) -> u64 {
-        match self {
-            Self::PackedAudio => grid.delay,
-            Self::Cmaf(_) => 0,
-        }
-    }
-
     /// Whether a file can say that less is heard of its last packet than a packet is long.
     pub fn trims(self) -> bool {
         matches!(self, Self::Cmaf(_))
@@ -118,8 +109,9 @@ impl Contained {
     /// When the head cannot be written.
     pub fn new(codec: Arc<dyn Codec>, container: Container, run: &Run) -> Result<Self, CodecError> {
         let head = container.head(codec.grid(), run)?;
-        // It begins at a packet and ends with one, whatever is heard of them.
+        // It begins at a packet and ends with one, whatever is heard of them and when.
         let grid = Grid {
+            delay: 0,
             warmup_packets: 0,
             least_packets: 1,
             paging: None,

@@ -51,12 +51,12 @@ export async function finished(server, name, seconds, { started } = {}) {
 
 /**
  * A recording that is `headStart` seconds old and grows in real time from now on, until `end` or `pause`.
- * Its title is its name unless one is given.
+ * Its title is its name unless one is given; if it is told when it `started`, that stays so to its end.
  */
-export async function record(server, name, { headStart = 120, title } = {}) {
+export async function record(server, name, { headStart = 120, title, started } = {}) {
   const sound = await thePiece();
-  await writeSidecar(server, name, { title });
-  const recorder = new Recorder(server, name, title, sound, await open(pathOf(server, name, 'pcm'), 'w'));
+  await writeSidecar(server, name, { title, started });
+  const recorder = new Recorder(server, name, { title, started }, sound, await open(pathOf(server, name, 'pcm'), 'w'));
   await recorder.begin(headStart);
   return recorder;
 }
@@ -65,6 +65,7 @@ class Recorder {
   #server;
   #name;
   #title;
+  #started;
   #sound;
   #file;
   #written = 0;
@@ -72,11 +73,12 @@ class Recorder {
   #timer;
   #writing = Promise.resolve();
 
-  constructor(server, name, title, sound, file) {
+  constructor(server, name, { title, started }, sound, file) {
     Object.assign(this, { name });
     this.#server = server;
     this.#name = name;
     this.#title = title;
+    this.#started = started;
     this.#sound = sound;
     this.#file = file;
   }
@@ -112,10 +114,12 @@ class Recorder {
     await writeSidecar(this.#server, this.#name, { title });
   }
 
-  /** Stops and says so in the sidecar, which puts its start right as well. Gives the length in seconds. */
+  /**
+   * Stops and says so in the sidecar, which puts its start right as well unless that was told. Gives the length in seconds.
+   */
   async end() {
     await this.stop();
-    await writeSidecar(this.#server, this.#name, { title: this.#title, ended: true });
+    await writeSidecar(this.#server, this.#name, { title: this.#title, started: this.#started, ended: true });
     return this.edge;
   }
 
