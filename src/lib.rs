@@ -27,6 +27,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`connections`] | accepting, bounds, time-outs |
+//! | [`icy`] | titles between the bytes of an MP3, for radio players |
 //! | `exchange`, `listener` | what is counted and logged of a request, and of a body of sound |
 //! | [`metrics`] | everything that is counted |
 //! | `memory` | what is not used any more is given back |
@@ -68,6 +69,7 @@ pub mod error;
 mod exchange;
 pub mod hls;
 pub mod http;
+pub mod icy;
 mod listener;
 mod memory;
 pub mod metrics;

@@ -124,6 +124,11 @@ impl Decision {
 }
 
 impl Answer {
+    /// Whether it has sound, or is what is told of it to `HEAD`.
+    pub fn is_sound(&self) -> bool {
+        matches!(self.status, 200 | 206)
+    }
+
     fn empty(status: u16) -> Self {
         Self { status, content_range: None, content_length: None, body: Body::Empty }
     }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::headers::{UNBUFFERED, joined, text};
 use super::query::{self, RenditionQuery, coming};
 use super::sound::{Sound, decided};
-use super::{App, FromPath, blocking, elsewhere};
+use super::{App, FromPath, blocking, elsewhere, radio};
 use crate::body::End;
 use crate::connections::Client;
 use crate::error::Problem;
@@ -273,6 +273,9 @@ impl Exchange {
             Some((_, etag)) => headers.insert(header::ETAG, text(etag)),
             None => headers.insert(UNBUFFERED.0, UNBUFFERED.1),
         };
+        // Radio is what goes on: what has ended is a file, with its positions, and caches keep it.
+        let is_radio = facts.growing.is_some() && self.format == Format::Mp3 && answer.is_sound();
+        let titles = is_radio.then(|| radio::tell(&mut headers, &self.headers, &self.rendition)).flatten();
         let sound = Sound {
             app: self.app,
             client: self.client,
@@ -281,6 +284,7 @@ impl Exchange {
             end: facts.finished.map(|(finished, _)| End { finished, extent: facts.extent }),
             format: self.format,
             asked: self.asked,
+            titles,
         };
         sound.respond(answer, headers, &self.headers)
     }

@@ -511,6 +511,7 @@ impl Asked {
             end: ended.map(|extent| End { finished, extent }),
             format,
             asked: self.at,
+            titles: None,
         };
         sound.respond(answer, headers, &self.headers)
     }

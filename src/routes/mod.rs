@@ -19,7 +19,7 @@
 //! | `/openapi.json` | [`openapi`]: what is said of all of them in `docs/openapi.json` |
 //!
 //! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording
-//! anywhere, `words` what pages say of one, `headers` what all do with headers, `sound` how sound is answered with. What is
+//! anywhere, `words` what pages say of one, `headers` what all do with headers, `sound` how sound is answered with, `radio` what radio players are told. What is
 //! read elsewhere takes its recordings
 //! from `library`, its whole URLs from [`site`], and is a `document`; `xml` and `times` say how things are written there.
 
@@ -41,6 +41,7 @@ pub mod page;
 pub mod player;
 pub mod playlist;
 pub mod query;
+mod radio;
 pub mod recordings;
 pub mod site;
 mod sound;
@@ -268,6 +269,8 @@ fn cors() -> CorsLayer {
             header::CONTENT_RANGE,
             header::ETAG,
             header::RETRY_AFTER,
+            radio::INTERVAL,
+            radio::NAME,
             waveform::START_FRAME,
             waveform::END_FRAME,
             waveform::STATE,

@@ -21,6 +21,7 @@ use crate::exchange::Heard;
 use crate::http::{
     ACCEPT_RANGES, Answer, Body, Boundary, Decision, Entity, Multipart, Piece, Request, decide,
 };
+use crate::icy::{Interleaver, Titles};
 use crate::listener::Listener;
 use crate::recording::Extent;
 use crate::rendition::Rendition;
@@ -54,6 +55,8 @@ pub(super) struct Sound {
     pub(super) format: Format,
     /// When it was asked for.
     pub(super) asked: Instant,
+    /// To be put between its bytes, if it is the whole from the first on.
+    pub(super) titles: Option<Titles>,
 }
 
 impl Sound {
@@ -66,7 +69,9 @@ impl Sound {
     ) -> Result<Response, Problem> {
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let boundary = Boundary::from(rand::random::<u128>());
-        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static(ACCEPT_RANGES));
+        // Positions between which titles stand are nobody's.
+        let ranges = if self.titles.is_some() { "none" } else { ACCEPT_RANGES };
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static(ranges));
         if let Some(range) = &answer.content_range {
             headers.insert(header::CONTENT_RANGE, text(range));
         }
@@ -100,7 +105,8 @@ impl Sound {
             reader.begin_in(reading.app.take_on(reading.share.as_ref())?);
         }
         let heard = reading.heard.clone();
-        let mut response = Response::new(body(reading, answer.body, first, boundary));
+        let body = body(reading, answer.body, first, boundary, self.titles);
+        let mut response = Response::new(body);
         response.extensions_mut().insert(heard);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
@@ -165,7 +171,13 @@ fn first_of(body: &Body) -> Option<(u64, Until)> {
 }
 
 /// `first` reads the first of its ranges, if it has any.
-fn body(mut reading: Reading, body: Body, first: Option<BodyReader>, boundary: Boundary) -> AxumBody {
+fn body(
+    mut reading: Reading,
+    body: Body,
+    first: Option<BodyReader>,
+    boundary: Boundary,
+    titles: Option<Titles>,
+) -> AxumBody {
     let Some(first) = first else { return no_body() };
     let name = reading.rendition.recording().name().to_string();
     let bytes = match body {
@@ -182,7 +194,10 @@ fn body(mut reading: Reading, body: Body, first: Option<BodyReader>, boundary: B
             });
             parts.boxed()
         }
-        _ => reading.stream(first).boxed(),
+        _ => match titles.map(Interleaver::new) {
+            Some(mut titles) => reading.stream(first).map_ok(move |bytes| titles.interleave(bytes)).boxed(),
+            None => reading.stream(first).boxed(),
+        },
     };
     may_break_off(bytes.inspect_err(move |error| log_broken(&name, error)))
 }
