@@ -19,9 +19,9 @@
 //! | `/openapi.json` | [`openapi`]: what is said of all of them in `docs/openapi.json` |
 //!
 //! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording
-//! anywhere, `words` what pages say of one, `headers` what all do with headers, `sound` how sound is answered with, `radio` what radio players are told. What is
-//! read elsewhere takes its recordings
-//! from `library`, its whole URLs from [`site`], and is a `document`; `xml` and `times` say how things are written there.
+//! anywhere, `words` what pages say of one, `headers` what all do with headers, `sound` how sound is answered with, `radio`
+//! what radio players are told. What is read elsewhere takes its recordings from `library`, its whole URLs from [`site`],
+//! and is a `document`; `xml` and `times` say how things are written there.
 
 pub mod assets;
 pub mod audio;
