@@ -173,5 +173,8 @@ fn partytime_finds_what_is_live() {
     assert_eq!(live["contentLinks"][0]["url"], "/play/live");
     let sources =
         live["alternativeEnclosures"].as_array().unwrap().iter().map(|each| &each["source"][0]["uri"]);
-    assert_eq!(sources.collect::<Vec<_>>(), ["/audio/live.mp3?pos=live", "/audio/live.opus?pos=live"]);
+    assert_eq!(
+        sources.collect::<Vec<_>>(),
+        ["/audio/live.mp3?pos=live", "/audio/live.opus?pos=live", "/hls/live/master.m3u8"]
+    );
 }
