@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use support::{Reply, Root, Running, is_problem, sound};
 use tailcast_codecs::Grid;
 use validator::{
@@ -138,6 +139,13 @@ fn extension(variant: &str) -> &'static str {
 
 fn grid(variant: &str, pcm: &str) -> Grid {
     *support::codec(extension(variant), pcm).grid()
+}
+
+/// Headers without what a second makes another.
+fn undated(reply: &Reply) -> HeaderMap {
+    let mut headers = reply.headers.clone();
+    headers.remove("date");
+    headers
 }
 
 /// Gets what a playlist names, which must be there for good.
@@ -532,7 +540,7 @@ async fn a_file_is_a_static_file() {
     );
     let etag = whole.header("etag").unwrap();
     let head = server.head(&path).await;
-    assert_eq!((head.headers, head.body.len()), (whole.headers.clone(), 0));
+    assert_eq!((undated(&head), head.body.len()), (undated(&whole), 0));
     let part = server.range(&path, "bytes=100-199").await;
     assert_eq!((part.status, &part.body[..]), (206, &whole.body[100..200]));
     assert_eq!(server.range(&path, "bytes=-7").await.body, whole.body[whole.body.len() - 7..]);
@@ -547,7 +555,7 @@ async fn a_file_is_a_static_file() {
     let playlist = server.get(OPUS).await;
     let etag = playlist.header("etag").unwrap();
     assert_eq!(server.get_with(OPUS, &[("if-none-match", etag)]).await.status, 304);
-    assert_eq!(server.head(OPUS).await.headers, playlist.headers);
+    assert_eq!(undated(&server.head(OPUS).await), undated(&playlist));
 }
 
 #[tokio::test]
