@@ -38,13 +38,8 @@ impl Titles {
         let sidecar = recording.sidecar();
         let cut = self.rendition.cut();
         let nanos = scale(cut.frame_at_byte(byte), NANOS, cut.grid().rates.coded.into());
-        chapter_at(&sidecar, nanos).unwrap_or_else(|| name(&sidecar, recording.name().as_str()))
+        chapter_at(&sidecar, nanos).unwrap_or_else(|| sidecar.title_or(recording.name()))
     }
-}
-
-/// What a recording is called: its title, or else its name.
-pub fn name(sidecar: &Sidecar, name: &str) -> String {
-    sidecar.title.clone().unwrap_or_else(|| name.to_owned())
 }
 
 /// The title of the chapter at so many nanoseconds from the recording's start, if there is one.

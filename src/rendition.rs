@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tailcast_codecs::container::Run;
 use tailcast_codecs::{BUILD, Codec, Contained, Cut, FORMAT_VERSION, rendition_len};
 
-use crate::recording::{Extent, Recording, RecordingError, State};
+use crate::recording::{Extent, Recording, RecordingError, RecordingName, State};
 use crate::segments::Track;
 
 /// A recording in one format, from a coded frame on, and perhaps only up to another.
@@ -47,7 +47,7 @@ impl Finished {
     /// Source frames that decide its bytes.
     fn source(&self) -> u64 {
         match self.by {
-            Decided::BySound(frames) | Decided::ByEnd { frames, .. } => frames,
+            Decided::BySound(frames) | Decided::ByEnd(frames) => frames,
         }
     }
 }
@@ -59,12 +59,7 @@ pub enum Decided {
     /// whether the recording goes on or not.
     BySound(u64),
     /// The recording ended here (in source frames).
-    ByEnd {
-        /// Source frames.
-        frames: u64,
-        /// Said so by the sidecar.
-        declared: bool,
-    },
+    ByEnd(u64),
 }
 
 /// Bytes of the whole of a finished recording of `frames` source frames, by arithmetic alone: the recording need not be
@@ -72,6 +67,18 @@ pub enum Decided {
 pub fn whole_len(codec: &dyn Codec, frames: u64) -> u64 {
     let grid = codec.grid();
     rendition_len(codec, &Cut::new(grid, 0), grid.rates.to_coded(frames))
+}
+
+/// Of what all bytes of a recording in a codec are made from, but for the sound: a digest of more is the same on every server
+/// that has the recording, and another when any byte could be another.
+pub(crate) fn hasher_of(name: &RecordingName, codec: &dyn Codec) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&FORMAT_VERSION.to_le_bytes());
+    for text in BUILD.into_iter().chain([name.as_str(), &codec.id()]) {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher
 }
 
 impl Rendition {
@@ -137,10 +144,10 @@ impl Rendition {
             }
         }
         match extent.state {
-            State::Ended { declared } => {
+            State::Ended { .. } => {
                 let total = self.cut.grid().rates.to_coded(extent.frames);
                 let frames = total.saturating_sub(self.cut.start()).min(self.clip.unwrap_or(u64::MAX));
-                Shape::Finished(self.finished(frames, Decided::ByEnd { frames: extent.frames, declared }))
+                Shape::Finished(self.finished(frames, Decided::ByEnd(extent.frames)))
             }
             _ => Shape::Growing { exists: self.cut.exists(self.cut.codable(ready)) },
         }
@@ -186,13 +193,8 @@ impl Rendition {
     }
 
     fn etag_by(&self, finished: &Finished, digest: blake3::Hash) -> String {
-        let ended = matches!(finished.by, Decided::ByEnd { .. });
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&FORMAT_VERSION.to_le_bytes());
-        for text in BUILD.into_iter().chain([self.recording().name().as_str(), &self.codec().id()]) {
-            hasher.update(&(text.len() as u64).to_le_bytes());
-            hasher.update(text.as_bytes());
-        }
+        let ended = matches!(finished.by, Decided::ByEnd(_));
+        let mut hasher = hasher_of(self.recording().name(), self.codec());
         for number in [self.cut.start(), finished.frames, u64::from(ended), finished.source()] {
             hasher.update(&number.to_le_bytes());
         }

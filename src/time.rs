@@ -72,6 +72,11 @@ pub fn frames_in(nanos: u64, rate: u32) -> u64 {
     scale(nanos, rate.into(), NANOS)
 }
 
+/// Nanoseconds as seconds, exactly.
+pub fn in_seconds(nanos: u64) -> String {
+    format!("{}.{:09}", nanos / NANOS, nanos % NANOS)
+}
+
 /// Seconds that so many frames last, for people and JSON.
 pub fn seconds(frames: u64, rate: u32) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "2^53 frames at 192 kHz are 1487 years")]

@@ -5,10 +5,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use tailcast_codecs::format::{Format, FormatError, Parameters};
-use tailcast_codecs::{BUILD, Codec, Container, FORMAT_VERSION, PcmSpec};
+use tailcast_codecs::{Codec, Container, PcmSpec};
 
 use super::timeline::Place;
 use crate::recording::RecordingName;
+use crate::rendition::hasher_of;
 
 /// A format with all its parameters, in URLs `mp3-128-2`: the bit rate in kbit/s and the channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -170,12 +171,7 @@ impl fmt::Display for Suffix {
 /// The folder of files of a recording in a codec, in which the recording is as `identity` says: another if any byte could be
 /// another.
 pub fn folder(name: &RecordingName, codec: &dyn Codec, identity: Option<blake3::Hash>) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&FORMAT_VERSION.to_le_bytes());
-    for text in BUILD.into_iter().chain([name.as_str(), &codec.id()]) {
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
-    }
+    let mut hasher = hasher_of(name, codec);
     if let Some(identity) = identity {
         hasher.update(identity.as_bytes());
     }

@@ -99,12 +99,13 @@ impl Media<'_> {
     }
 
     fn write(&self, out: &mut String) -> fmt::Result {
-        let listed = self.timeline.segments();
-        let skipped = self.skipped();
-        self.write_head(out, listed.start, skipped)?;
+        let (listed, target) = (self.timeline.segments(), self.timeline.target_seconds());
+        let skipped = self.skipped(target);
+        self.write_head(out, listed.start, skipped, target)?;
         let first = listed.start + skipped;
         let mut folders = Folders { of: self.folder, last: None };
-        let with_parts = if self.parts && !self.ends { self.timeline.first_with_parts() } else { listed.end };
+        let with_parts =
+            if self.parts && !self.ends { self.timeline.first_with_parts(target) } else { listed.end };
         for number in first..listed.end {
             self.write_date(out, number, listed.start)?;
             if number >= with_parts {
@@ -120,30 +121,27 @@ impl Media<'_> {
     }
 
     /// Segments left out: those further back than a delta goes, of which one is enough if it lasts long.
-    fn skipped(&self) -> u64 {
+    fn skipped(&self, target: u64) -> u64 {
         if !self.delta || self.ends {
             return 0;
         }
         let listed = self.timeline.segments();
         let grid = self.timeline.grid();
-        let kept = (SKIP_UNTIL * self.timeline.target_seconds() * u64::from(grid.rates.coded))
+        let kept = (SKIP_UNTIL * target * u64::from(grid.rates.coded))
             .div_ceil(grid.segment_packets * grid.packet_frames);
         (listed.end - listed.start).saturating_sub(kept)
     }
 
-    fn write_head(&self, out: &mut String, first: u64, skipped: u64) -> fmt::Result {
+    fn write_head(&self, out: &mut String, first: u64, skipped: u64, target: u64) -> fmt::Result {
         let timeline = self.timeline;
-        let initialization = match timeline.container().trims() {
-            true => Some(File::Initialization.name(timeline.container())),
-            false => None,
-        };
-        let version = match (skipped, &initialization) {
+        let container = timeline.container();
+        let version = match (skipped, container.has_initialization()) {
             (1.., _) => 9,
-            (0, Some(_)) => 6,
-            (0, None) => 3,
+            (0, true) => 6,
+            (0, false) => 3,
         };
         writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{version}")?;
-        writeln!(out, "#EXT-X-TARGETDURATION:{}", timeline.target_seconds())?;
+        writeln!(out, "#EXT-X-TARGETDURATION:{target}")?;
         writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{first}")?;
         if self.ends {
             writeln!(out, "#EXT-X-PLAYLIST-TYPE:VOD")?;
@@ -152,7 +150,7 @@ impl Media<'_> {
         }
         writeln!(out, "#EXT-X-INDEPENDENT-SEGMENTS")?;
         if !self.ends {
-            self.write_server_control(out)?;
+            self.write_server_control(out, target)?;
         }
         if let Some(start) = self.start {
             let begins = self.offset(start, first);
@@ -162,14 +160,17 @@ impl Media<'_> {
             writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
         }
         // What is skipped has it.
-        if let (Some(file), 0, Some(folder)) = (initialization, skipped, (self.folder)(0)) {
+        if skipped == 0
+            && container.has_initialization()
+            && let Some(folder) = (self.folder)(0)
+        {
+            let file = File::Initialization.name(container);
             writeln!(out, "#EXT-X-MAP:URI=\"{folder}/{file}\"")?;
         }
         Ok(())
     }
 
-    fn write_server_control(&self, out: &mut String) -> fmt::Result {
-        let target = self.timeline.target_seconds();
+    fn write_server_control(&self, out: &mut String, target: u64) -> fmt::Result {
         let part = self.part_target();
         let hold_back = Seconds((part.0 * PART_HOLD_BACK).max(LEAST_PART_HOLD_BACK));
         let (skip_until, far) = (SKIP_UNTIL * target, HOLD_BACK * target);
@@ -211,9 +212,10 @@ impl Media<'_> {
 
     fn write_segment(&self, out: &mut String, number: u64, folders: &mut Folders<'_>) -> fmt::Result {
         let timeline = self.timeline;
-        let file = File::Segment { number, end: timeline.end_of(number) };
+        let end = timeline.end_of(number);
+        let file = File::Segment { number, end };
         let duration = self.duration(&timeline.segment(number));
-        let folder = match (&self.end_folder, timeline.end_of(number)) {
+        let folder = match (&self.end_folder, end) {
             (Some(folder), Some(_)) => folder,
             _ => folders.at(timeline.source_end(number)),
         };

@@ -201,12 +201,11 @@ impl Timeline {
     }
 
     /// The first segment whose parts are listed: one by one players could not tell which of them are left.
-    pub fn first_with_parts(&self) -> u64 {
+    pub fn first_with_parts(&self, target_seconds: u64) -> u64 {
         let Place { segment, part } = self.edge();
         let edge =
             self.segment_first_packet(segment).saturating_add(part.saturating_mul(self.part_packets()));
-        let recent =
-            WITH_PARTS * self.target_seconds() * u64::from(self.grid.rates.coded) / self.grid.packet_frames;
+        let recent = WITH_PARTS * target_seconds * u64::from(self.grid.rates.coded) / self.grid.packet_frames;
         edge.saturating_sub(recent) / self.grid.segment_packets
     }
 

@@ -8,6 +8,7 @@ use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use serde::Deserialize;
 use tailcast_codecs::PcmSpec;
 
+use super::RecordingName;
 use super::stamp::Stamp;
 use crate::time::Position;
 use crate::web;
@@ -181,6 +182,11 @@ impl fmt::Display for Start {
 }
 
 impl Sidecar {
+    /// What a recording of this name is called.
+    pub fn title_or(&self, name: &RecordingName) -> String {
+        self.title.clone().unwrap_or_else(|| name.to_string())
+    }
+
     /// When frame 0 was recorded, in milliseconds since 1970.
     pub fn began(&self) -> Option<i64> {
         Some(self.started.as_deref()?.parse::<jiff::Timestamp>().ok()?.as_millisecond())

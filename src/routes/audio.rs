@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use tailcast_codecs::format::Format;
 use tokio::sync::watch;
 
-use super::headers::{UNBUFFERED, joined, text};
+use super::headers::{UNBUFFERED, freshness, text, weighted};
 use super::query::{self, RenditionQuery, coming};
 use super::sound::{Sound, decided};
 use super::{App, FromPath, blocking, elsewhere, radio};
@@ -21,11 +21,8 @@ use crate::error::Problem;
 use crate::http::{
     Answer, Decision, Entity, Finished as FinishedEntity, Freshness, Growing as GrowingEntity,
 };
-use crate::recording::{
-    Catalogue, Extent, Recording, RecordingError, RecordingName, State as RecordingState,
-};
+use crate::recording::{Catalogue, Extent, Recording, RecordingError, RecordingName};
 use crate::rendition::{Decided, Finished, Rendition, Shape};
-use crate::stopped;
 
 /// Answers a request for sound.
 pub async fn audio(
@@ -157,14 +154,9 @@ impl Wanted {
 
 /// The format that the `Accept` header prefers; wildcards prefer none.
 fn accepted(headers: &HeaderMap) -> Option<Format> {
-    let accept = joined(headers, &header::ACCEPT)?;
     let mut best: Option<(f32, Format)> = None;
-    for range in accept.split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let Some(format) = parts.next().and_then(Format::from_media_type) else { continue };
-        let weight =
-            parts.find_map(|part| part.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("q")));
-        let quality: f32 = weight.map_or(1.0, |(_, q)| q.parse().unwrap_or(0.0));
+    for (media_type, quality) in weighted(headers, &header::ACCEPT) {
+        let Some(format) = Format::from_media_type(&media_type) else { continue };
         // RFC 9110 12.4.2: from 0 to 1.
         if quality <= 1.0 && quality > best.map_or(0.0, |(quality, _)| quality) {
             best = Some((quality, format));
@@ -200,18 +192,11 @@ impl Exchange {
         let recording = Arc::clone(self.rendition.recording());
         let mut extent = recording.subscribe();
         loop {
-            let now = extent.borrow_and_update().clone();
-            // Only then: a finished recording's file need not be watched.
-            if now.is_growing() {
-                self.app.catalogue.follow(&recording, &extent);
-            }
-            if let RecordingState::Lost(error) = now.state {
-                return Err(error.into());
-            }
+            let now = self.app.look(&recording, &mut extent)?;
             let facts = self.facts(&now).await?;
             match self.decide(&facts) {
                 Decision::Answer(answer) => return self.render(answer, facts, extent),
-                Decision::Wait { .. } => self.wait(&mut extent).await?,
+                Decision::Wait { .. } => self.app.wait(&mut extent).await?,
             }
         }
     }
@@ -251,15 +236,6 @@ impl Exchange {
         decided(&self.app, self.head, &self.headers, &entity)
     }
 
-    /// Waits for news of the recording. The end comes after a growth timeout at the latest.
-    async fn wait(&self, extent: &mut watch::Receiver<Extent>) -> Result<(), Problem> {
-        let mut stop = self.app.stop.clone();
-        tokio::select! {
-            _ = extent.changed() => Ok(()),
-            () = stopped(&mut stop) => Err(Problem::stopping()),
-        }
-    }
-
     fn render(
         self,
         answer: Answer,
@@ -267,7 +243,13 @@ impl Exchange {
         extent: watch::Receiver<Extent>,
     ) -> Result<Response, Problem> {
         let mut headers = HeaderMap::new();
-        let freshness = freshness(&facts, self.moving);
+        let freshness = match &facts.finished {
+            Some((finished, _)) => {
+                let by_end = matches!(finished.by, Decided::ByEnd(_));
+                freshness(&facts.extent, by_end, self.moving)
+            }
+            None => Freshness::Growing,
+        };
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(freshness.cache_control()));
         match &facts.finished {
             Some((_, etag)) => headers.insert(header::ETAG, text(etag)),
@@ -287,16 +269,5 @@ impl Exchange {
             titles,
         };
         sound.respond(answer, headers, &self.headers)
-    }
-}
-
-fn freshness(facts: &Facts, moving: bool) -> Freshness {
-    let Some((finished, _)) = &facts.finished else { return Freshness::Growing };
-    match (finished.by, &facts.extent.state) {
-        (Decided::ByEnd { declared: false, .. }, _) => Freshness::InferredEnd,
-        (Decided::ByEnd { .. }, _) | (_, RecordingState::Ended { declared: true }) => Freshness::DeclaredEnd,
-        (_, RecordingState::Ended { .. }) if moving => Freshness::InferredEnd,
-        _ if moving => Freshness::Growing,
-        _ => Freshness::DeclaredEnd,
     }
 }

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 
-use super::headers::{joined, refusal, text};
+use super::headers::{joined, refusal, text, weighted};
 use super::no_body;
 use super::times::{from_millis, http_date};
 use crate::http::{Freshness, Request, Verdict, verdict};
@@ -32,12 +32,9 @@ const WORTH_COMPRESSING: usize = 1400;
 
 /// Whether a client takes gzip (RFC 9110 12.5.3).
 fn takes_gzip(asked: &HeaderMap) -> bool {
-    let accepted = joined(asked, &header::ACCEPT_ENCODING).unwrap_or_default();
-    accepted.split(',').any(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
-        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
-    })
+    weighted(asked, &header::ACCEPT_ENCODING)
+        .iter()
+        .any(|(coding, weight)| coding.eq_ignore_ascii_case("gzip") && *weight > 0.0)
 }
 
 /// At the speed at which it costs no more than what it saves.

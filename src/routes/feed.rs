@@ -15,13 +15,13 @@ use tailcast_codecs::format::Format;
 use uuid::Uuid;
 
 use super::document::{Document, last};
-use super::library::{Library, LibraryQuery, Sound, Told};
+use super::library::{self, Library, LibraryQuery, Sound, Told};
 use super::site::{Base, Site};
 use super::summary::{chapters_path, hls_path, page_path, with_query};
 use super::times::{from_millis, http_date, rfc3339};
 use super::words::title;
 use super::xml::{self, Xml, element, element_with_text, empty, some_text, text};
-use super::{App, blocking, chapters, query};
+use super::{App, chapters, query};
 use crate::config::Feed;
 use crate::error::Problem;
 use crate::hls::playlist;
@@ -50,8 +50,7 @@ pub async fn feed(
     let query = query::checked(query)?;
     let library = Library::find(&app, &query).await?;
     let channel = Channel { site: app.site, base: base.clone(), path: path(&query), library };
-    let document = blocking(move || channel.document()).await??;
-    Ok(base.vary(document.answer(&headers)))
+    library::answer(&base, headers, move || channel.document()).await
 }
 
 /// Where a feed is found that a query asks for.

@@ -22,7 +22,7 @@ use tailcast_codecs::{Codec, CodecError, Contained, Container};
 use tokio::sync::{Semaphore, watch};
 
 use super::document::Document;
-use super::headers::text;
+use super::headers::{self, text};
 use super::query::{self, RenditionQuery, coming};
 use super::sound::{Sound, decided};
 use super::{App, FromPath, blocking, elsewhere};
@@ -36,20 +36,19 @@ use crate::hls::{File, Timeline, Variant};
 use crate::http::{Decision, Entity, Finished, Freshness};
 use crate::recording::{Extent, Recording, State as RecordingState, identity};
 use crate::rendition::Rendition;
-use crate::stopped;
-use crate::time::Position;
+use crate::time::{self, Position};
 
 /// Target durations that a playlist is waited for (RFC 8216bis 6.2.5.2).
 const PATIENCE: u64 = 3;
-/// Segments of a playlist that is not made in passing.
-const LONG: u64 = 1000;
-/// Longer ones are made one after another, but for two: each takes a processor for some milliseconds, and compressed for tens
-/// of them.
-static LONG_ONES: Semaphore = Semaphore::const_new(2);
-/// How long that is given: so much a player has in any case that is behind the edge as it should be.
-const FOR_LAST_PARTS: Duration = Duration::from_secs(1);
 /// Segments beyond the last that may be waited for (the same).
 const AHEAD: u64 = 2;
+/// How long a player is given to take the last parts before it is told of the end: so much it has in any case, if it is behind
+/// the edge as it should be.
+const FOR_LAST_PARTS: Duration = Duration::from_secs(1);
+/// Segments of a playlist that is made in passing, at the most.
+const LONG: u64 = 1000;
+/// Longer ones are made two at a time: each takes a processor for some milliseconds, and compressed for tens of them.
+static LONG_ONES: Semaphore = Semaphore::const_new(2);
 
 /// What a player asks of a playlist that grows. Everything is text here, so that each can be refused by its own name.
 #[derive(Debug, Default, Deserialize)]
@@ -84,11 +83,7 @@ impl Directives {
             None => Ok(None),
             Some("true" | "1") => Ok(Some(true)),
             Some("false" | "0") => Ok(Some(false)),
-            Some(other) => {
-                let other: String = other.chars().take(60).collect();
-                let allowed = "allowed: true, 1, false, 0";
-                Err(Problem::parameter("parts", format!("`{other}` is not yes or no ({allowed})")))
-            }
+            Some(other) => Err(query::refused("parts", other, "yes or no", "true, 1, false, 0")),
         }
     }
 
@@ -96,10 +91,7 @@ impl Directives {
         match self.skip.as_deref() {
             None => Ok(false),
             Some("YES" | "v2") => Ok(true),
-            Some(other) => {
-                let other: String = other.chars().take(60).collect();
-                Err(Problem::parameter("_HLS_skip", format!("`{other}` is not to be had (allowed: YES, v2)")))
-            }
+            Some(other) => Err(query::refused("_HLS_skip", other, "to be had", "YES, v2")),
         }
     }
 }
@@ -138,9 +130,7 @@ impl Awaited {
             _ => edge.segment > segment,
         })
     }
-}
 
-impl Awaited {
     /// Whether it is a part that a recording had before it ended, or that it has because it has ended.
     fn is_before_end(self, timeline: &Timeline) -> bool {
         matches!(self, Self::Part(place) if timeline.last_part().is_some_and(|last| place <= last))
@@ -273,10 +263,7 @@ impl Asked {
         let variants = variants(&recording, format, query, &extent)?;
         if variants.is_empty() {
             let format = format.map(Format::name).unwrap_or_default();
-            return Err(Problem::parameter(
-                "format",
-                format!("`{format}` is not to be had in HLS (allowed: mp3, opus)"),
-            ));
+            return Err(query::refused("format", format, "to be had in HLS", "mp3, opus"));
         }
         let behind = behind(query, directives.parts()?, &recording)?;
         let playlist = Multivariant { variants: &variants, query: &behind };
@@ -308,7 +295,7 @@ impl Asked {
         let _hearing = recording.hear();
         let mut deadline = None;
         let (now, timeline) = loop {
-            let now = self.look(&recording, &mut extent)?;
+            let now = self.app.look(&recording, &mut extent)?;
             let Some(timeline) = Timeline::new(&rendition, &now) else {
                 return Err(Problem::not_found(format!("`{variant}` is not to be had in HLS")));
             };
@@ -319,7 +306,7 @@ impl Asked {
                 tokio::time::Instant::now() + Duration::from_secs(PATIENCE * timeline.target_seconds())
             });
             // A 503, as the draft would have it, makes players give up that would go on when the recorder does.
-            match tokio::time::timeout_at(until, self.wait(&mut extent)).await {
+            match tokio::time::timeout_at(until, self.app.wait(&mut extent)).await {
                 Ok(news) => news?,
                 Err(_) => break (now, timeline),
             }
@@ -339,7 +326,8 @@ impl Asked {
         }
         let ends = timeline.is_finished() && !(with_parts && awaited.is_before_end(&timeline));
         if ends && with_parts && awaited.is_behind_end(&timeline) {
-            self.let_take_parts().await?;
+            // It takes the last parts meanwhile.
+            self.app.unless_stopped(tokio::time::sleep(FOR_LAST_PARTS)).await?;
         }
         let freshness = if ends { freshness(&timeline, &now, query)? } else { Freshness::Growing };
         let others = others(variant, &recording, (query, asked), &now)?;
@@ -355,40 +343,6 @@ impl Asked {
             Media { timeline, folder, end_folder, began, start, delta, parts, ends, others }.text()
         };
         self.playlist(text, !delta && count > LONG, freshness).await
-    }
-
-    /// Waits until a player has taken the last parts, which it asks for while it asks for the next playlist.
-    async fn let_take_parts(&self) -> Result<(), Problem> {
-        let mut stop = self.app.stop.clone();
-        tokio::select! {
-            () = tokio::time::sleep(FOR_LAST_PARTS) => Ok(()),
-            () = stopped(&mut stop) => Err(Problem::stopping()),
-        }
-    }
-
-    /// How far a recording goes, that is watched on while it grows.
-    fn look(
-        &self,
-        recording: &Arc<Recording>,
-        extent: &mut watch::Receiver<Extent>,
-    ) -> Result<Extent, Problem> {
-        let now = extent.borrow_and_update().clone();
-        if now.is_growing() {
-            self.app.catalogue.follow(recording, extent);
-        }
-        match now.state {
-            RecordingState::Lost(error) => Err(error.into()),
-            _ => Ok(now),
-        }
-    }
-
-    /// Waits for news of the recording.
-    async fn wait(&self, extent: &mut watch::Receiver<Extent>) -> Result<(), Problem> {
-        let mut stop = self.app.stop.clone();
-        tokio::select! {
-            _ = extent.changed() => Ok(()),
-            () = stopped(&mut stop) => Err(Problem::stopping()),
-        }
     }
 
     async fn playlist(
@@ -432,7 +386,7 @@ impl Asked {
     /// A segment, or a part of one, that would be another if its recording had not ended where it did.
     async fn at_end(self, wanted: Wanted<'_>, frames: u64) -> Result<Response, Problem> {
         let mut extent = wanted.recording.subscribe();
-        let now = self.look(&wanted.recording, &mut extent)?;
+        let now = self.app.look(&wanted.recording, &mut extent)?;
         if frames > now.frames {
             return Err(wanted.unknown());
         }
@@ -457,7 +411,7 @@ impl Asked {
     async fn run(self, wanted: Wanted<'_>) -> Result<Response, Problem> {
         let mut extent = wanted.recording.subscribe();
         loop {
-            let now = self.look(&wanted.recording, &mut extent)?;
+            let now = self.app.look(&wanted.recording, &mut extent)?;
             let timeline = wanted.timeline(&Extent { state: RecordingState::Growing, ..now.clone() })?;
             let run = match wanted.file {
                 File::Segment { number, .. } => timeline.segment(number),
@@ -477,7 +431,7 @@ impl Asked {
             if !now.is_growing() || !wanted.timeline(&soon)?.has(&run) {
                 return Err(wanted.unknown());
             }
-            self.wait(&mut extent).await?;
+            self.app.wait(&mut extent).await?;
         }
     }
 
@@ -606,14 +560,10 @@ fn others(
 
 /// How long a playlist may be kept.
 fn freshness(timeline: &Timeline, extent: &Extent, query: &RenditionQuery) -> Result<Freshness, Problem> {
-    let is_moving = query.is_relative()?;
-    Ok(match &extent.state {
-        _ if !timeline.is_finished() => Freshness::Growing,
-        RecordingState::Ended { declared: true } => Freshness::DeclaredEnd,
-        RecordingState::Ended { .. } if is_moving || !timeline.is_settled() => Freshness::InferredEnd,
-        _ if is_moving => Freshness::Growing,
-        _ => Freshness::DeclaredEnd,
-    })
+    if !timeline.is_finished() {
+        return Ok(Freshness::Growing);
+    }
+    Ok(headers::freshness(extent, !timeline.is_settled(), query.is_relative()?))
 }
 
 /// Where to begin, if it is not the player's choice, which is the live edge while there is one.
@@ -631,14 +581,14 @@ fn has_parts(format: Format) -> bool {
 /// The part of a recording that is asked for, as the query of a playlist; a place that moves with the live edge is where it
 /// is now.
 fn behind(query: &RenditionQuery, parts: Option<bool>, recording: &Recording) -> Result<String, Problem> {
-    let seconds = |nanos: u64| format!("{}.{:09}", nanos / NANOS, nanos % NANOS);
     let rate = recording.spec().rate;
     let position = match begins(query)? {
         Some(_) => Some(scale(query.start(recording)?, NANOS, rate.into())),
         None => None,
     };
     let pairs = [("pos", position), ("duration", query.duration()?)];
-    let pairs = pairs.into_iter().filter_map(|(name, nanos)| Some(format!("{name}={}", seconds(nanos?))));
+    let pairs =
+        pairs.into_iter().filter_map(|(name, nanos)| Some(format!("{name}={}", time::in_seconds(nanos?))));
     let chosen = query.parameters()?;
     let format = query.format()?.map(|format| format!("format={format}"));
     let bitrate = chosen.bitrate.map(|bitrate| format!("bitrate={bitrate}"));

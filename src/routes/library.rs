@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use axum::response::Response;
+use http::HeaderMap;
 use serde::Deserialize;
 use tailcast_codecs::format::{Format, Parameters};
 
-use super::App;
+use super::document::Document;
 use super::list::{ListQuery, usable};
 use super::site::Base;
 use super::summary::audio_path;
+use super::{App, blocking};
 use crate::error::Problem;
 use crate::recording::{Entry, Status};
 use crate::rendition::whole_len;
@@ -53,6 +56,17 @@ impl Library {
             self.entries.iter().filter_map(|entry| Some(Told { entry, status: entry.told.as_ref().ok()? }));
         told.filter(|told| is_wanted(told.status)).take(self.limit).collect()
     }
+}
+
+/// Answers a request with these headers by a document with whole URLs. It is made, and compressed, where that may take its
+/// time.
+pub(super) async fn answer(
+    base: &Base,
+    headers: HeaderMap,
+    document: impl FnOnce() -> Result<Document, Problem> + Send + 'static,
+) -> Result<Response, Problem> {
+    let answer = blocking(move || Ok::<_, Problem>(document()?.answer(&headers))).await??;
+    Ok(base.vary(answer))
 }
 
 /// A recording that can be had.

@@ -75,9 +75,12 @@ use crate::error::Problem;
 use crate::exchange::{Exchanges, exchange};
 use crate::http::MostRanges;
 use crate::metrics::Metrics;
-use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
+use crate::recording::{
+    Catalogue, Extent, Recording, RecordingError, RecordingName, State as RecordingState,
+};
 use crate::segments::Segments;
 use crate::segments::share::{Place, Share};
+use crate::stopped;
 use crate::waveform::Waveforms;
 use site::Site;
 
@@ -125,6 +128,37 @@ impl App {
         }
         let catalogue = self.catalogue.clone();
         blocking(move || catalogue.find(&name)).await?
+    }
+
+    /// How far a recording goes that somebody follows, who is told by `extent` when it goes further.
+    fn look(
+        &self,
+        recording: &Arc<Recording>,
+        extent: &mut watch::Receiver<Extent>,
+    ) -> Result<Extent, Problem> {
+        let now = extent.borrow_and_update().clone();
+        // Only then: a finished recording's file need not be watched.
+        if now.is_growing() {
+            self.catalogue.follow(recording, extent);
+        }
+        match now.state {
+            RecordingState::Lost(error) => Err(error.into()),
+            _ => Ok(now),
+        }
+    }
+
+    /// Waits for news of a recording. The end comes after a growth timeout at the latest.
+    async fn wait(&self, extent: &mut watch::Receiver<Extent>) -> Result<(), Problem> {
+        self.unless_stopped(async { drop(extent.changed().await) }).await
+    }
+
+    /// Waits, but no longer than the server runs.
+    async fn unless_stopped(&self, waited_for: impl Future<Output = ()>) -> Result<(), Problem> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = waited_for => Ok(()),
+            () = stopped(&mut stop) => Err(Problem::stopping()),
+        }
     }
 }
 

@@ -9,12 +9,12 @@ use axum::response::Response;
 use http::HeaderMap;
 
 use super::document::Document;
-use super::library::{Library, LibraryQuery, Sound, Told};
+use super::library::{self, Library, LibraryQuery, Sound, Told};
 use super::site::Base;
 use super::summary::page_path;
 use super::words::title;
 use super::xml::{self, Xml, element, some_text, text};
-use super::{App, blocking, query};
+use super::{App, query};
 use crate::error::Problem;
 use crate::http::Freshness;
 
@@ -59,17 +59,12 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let library = Library::find(&app, &query::checked(query)?).await?;
     let whole = base.clone();
-    let document = blocking(move || {
+    library::answer(&base, headers, move || {
         let playlist = Playlist::of(&app.site.feed.title, &whole, &library)?;
         let body = write(&playlist).map_err(Problem::internal)?;
-        Ok::<_, Problem>(Document {
-            media_type,
-            body,
-            changes: playlist.changes(),
-            freshness: Freshness::InferredEnd,
-        })
-    });
-    Ok(base.vary(document.await??.answer(&headers)))
+        Ok(Document { media_type, body, changes: playlist.changes(), freshness: Freshness::InferredEnd })
+    })
+    .await
 }
 
 /// What there is to play.

@@ -75,7 +75,7 @@ impl RenditionQuery {
     pub fn settled(&self, query: &str, recording: &Recording) -> Result<Option<String>, Problem> {
         let rate = recording.spec().rate;
         let nanos = scale(self.position()?.frame(recording.extent().frames, rate), NANOS, rate.into());
-        let settled = format!("pos={}.{:09}", nanos / NANOS, nanos % NANOS);
+        let settled = format!("pos={}", time::in_seconds(nanos));
         let is_position = |pair: &&str| pair.starts_with("pos=");
         let pairs: Vec<&str> =
             query.split('&').map(|pair| if is_position(&pair) { &settled } else { pair }).collect();
@@ -153,6 +153,12 @@ pub fn whole_number<T: TryFrom<u64>>(name: &'static str, text: Option<&str>) -> 
     };
     let quoted: String = text.chars().take(60).collect();
     number.map(Some).map_err(|why| Problem::parameter(name, format!("`{quoted}` is {why}")))
+}
+
+/// That a parameter's value is not `what` it is to be.
+pub fn refused(name: &'static str, text: &str, what: &str, allowed: &str) -> Problem {
+    let text: String = text.chars().take(60).collect();
+    Problem::parameter(name, format!("`{text}` is not {what} (allowed: {allowed})"))
 }
 
 /// A start beyond the end is refused; one that a growing recording can come to within its growth timeout is

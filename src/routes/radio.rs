@@ -31,7 +31,7 @@ pub(super) fn tell(headers: &mut HeaderMap, asked: &HeaderMap, rendition: &Arc<R
         return None;
     }
     let recording = rendition.recording();
-    let name = icy::name(&recording.sidecar(), recording.name().as_str());
+    let name = recording.sidecar().title_or(recording.name());
     if let Ok(name) = HeaderValue::from_bytes(icy::readable(&name, NAME_MOST).trim().as_bytes()) {
         headers.insert(NAME, name);
     }

@@ -10,11 +10,11 @@ use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 
-use super::headers::{joined, refusal, text};
+use super::headers::{freshness, joined, refusal, text};
 use super::{App, FromPath, blocking, may_break_off, no_body, query};
 use crate::error::Problem;
-use crate::http::{Freshness, Request, Verdict, verdict};
-use crate::recording::{Extent, Recording, State as RecordingState};
+use crate::http::{Request, Verdict, verdict};
+use crate::recording::{Extent, Recording};
 use crate::time::Position;
 use crate::waveform::{Bits, Form, View, Wanted, WaveformBody, WaveformError};
 
@@ -93,7 +93,7 @@ impl WaveformQuery {
         let Some(text) = &self.samples_per_pixel else { return Ok(DEFAULT_SAMPLES_PER_PIXEL) };
         text.parse().ok().filter(|number| ALLOWED.contains(number)).ok_or_else(|| {
             let allowed = format!("{FEWEST_SAMPLES_PER_PIXEL} to {MOST_SAMPLES_PER_PIXEL}");
-            refused("samples_per_pixel", text, "a number of samples that a pixel can have", &allowed)
+            query::refused("samples_per_pixel", text, "a number of samples that a pixel can have", &allowed)
         })
     }
 
@@ -101,7 +101,7 @@ impl WaveformQuery {
         match self.bits.as_deref() {
             None | Some("16") => Ok(Bits::Sixteen),
             Some("8") => Ok(Bits::Eight),
-            Some(text) => Err(refused("bits", text, "a number of bits to be had", "8, 16")),
+            Some(text) => Err(query::refused("bits", text, "a number of bits to be had", "8, 16")),
         }
     }
 
@@ -109,16 +109,14 @@ impl WaveformQuery {
         match self.split_channels.as_deref() {
             None | Some("false" | "0") => Ok(false),
             Some("" | "true" | "1") => Ok(true),
-            Some(text) => {
-                Err(refused("split_channels", text, "yes or no", "true, 1, false, 0, or no value for true"))
-            }
+            Some(text) => Err(query::refused(
+                "split_channels",
+                text,
+                "yes or no",
+                "true, 1, false, 0, or no value for true",
+            )),
         }
     }
-}
-
-fn refused(name: &'static str, text: &str, what: &str, allowed: &str) -> Problem {
-    let text: String = text.chars().take(60).collect();
-    Problem::parameter(name, format!("`{text}` is not {what} (allowed: {allowed})"))
 }
 
 /// The binary form counts its pixels in 32 bits.
@@ -180,11 +178,8 @@ fn headers(view: &View, etag: Option<&str>) -> HeaderMap {
     headers.insert(START_FRAME, HeaderValue::from(view.window().frames.start));
     headers.insert(END_FRAME, HeaderValue::from(view.window().frames.end));
     headers.insert(STATE, HeaderValue::from_static(view.extent().name()));
-    let freshness = match view.extent().state {
-        RecordingState::Ended { declared: true } => Freshness::DeclaredEnd,
-        RecordingState::Ended { declared: false } => Freshness::InferredEnd,
-        RecordingState::Growing | RecordingState::Lost(_) => Freshness::Growing,
-    };
+    // All of it goes up to the end.
+    let freshness = freshness(view.extent(), true, true);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(freshness.cache_control()));
     if let Some(etag) = etag {
         headers.insert(header::ETAG, text(&etag));

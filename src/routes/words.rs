@@ -12,7 +12,7 @@ pub const FORMATS: [(Format, &str); 3] = [(Format::Mp3, "MP3"), (Format::Opus, "
 
 /// What a recording is called.
 pub fn title(status: &Status) -> String {
-    status.sidecar.title.clone().unwrap_or_else(|| status.name.to_string())
+    status.sidecar.title_or(&status.name)
 }
 
 /// When a recording began, or else when it was last written to, unless it still is.

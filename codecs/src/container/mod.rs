@@ -64,6 +64,11 @@ impl Container {
         }
     }
 
+    /// Whether there is a file that all others need before them.
+    pub fn has_initialization(self) -> bool {
+        matches!(self, Self::Cmaf(_))
+    }
+
     /// The file that all others need before them, if there is one.
     ///
     /// # Errors
