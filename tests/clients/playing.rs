@@ -127,23 +127,27 @@ fn playlists(player: &Player, forms: &[&str]) {
     });
 }
 
+/// What a player lets one hear of a recording of `sound` that it follows from when most of it is there until it has ended.
+fn heard_to_the_end(player: &Player, sound: &[u8], path: &str) -> Heard {
+    let (root, desk) = (Root::new(), Desk::new());
+    let recorder = Recorder::begin(&root, sound);
+    let file = desk.path("heard.wav");
+    wait(async {
+        let server = server(&root).await;
+        let client = Client::start(&desk, (player.command)(&server.url(path), &file));
+        longer_than(&file, 0).await;
+        recorder.end().await;
+        client.finish();
+        assert_eq!(server.panics(), 0);
+    });
+    read_wav(&file)
+}
+
 /// The player comes when most of it is there, and stays until it has ended.
 fn growing(player: &Player) {
     let sound = seconds(3);
     for format in player.formats {
-        let (root, desk) = (Root::new(), Desk::new());
-        let recorder = Recorder::begin(&root, &sound);
-        let file = desk.path("heard.wav");
-        wait(async {
-            let server = server(&root).await;
-            let url = server.url(&format!("/audio/show.{format}"));
-            let client = Client::start(&desk, (player.command)(&url, &file));
-            longer_than(&file, 0).await;
-            recorder.end().await;
-            client.finish();
-            assert_eq!(server.panics(), 0);
-        });
-        let heard = read_wav(&file);
+        let heard = heard_to_the_end(player, &sound, &format!("/audio/show.{format}"));
         match *format {
             "opus" => assert_heard(format, &heard, &sound, player.skips_of_opus),
             "mp3" => assert_heard(format, &without_padding(heard, player, sound.len() / 4), &sound, 0),
@@ -157,19 +161,8 @@ fn follows(player: &Player) {
     let sound = seconds(16);
     // The bit rate that is usual, and no choice: noise is hardly known again at half of it.
     for (format, bitrate) in [("mp3", 128), ("opus", 96)] {
-        let (root, desk) = (Root::new(), Desk::new());
-        let recorder = Recorder::begin(&root, &sound);
-        let file = desk.path("heard.wav");
-        wait(async {
-            let server = server(&root).await;
-            let url = server.url(&format!("/hls/show/master.m3u8?format={format}&bitrate={bitrate}"));
-            let client = Client::start(&desk, (player.command)(&url, &file));
-            longer_than(&file, 0).await;
-            recorder.end().await;
-            client.finish();
-            assert_eq!(server.panics(), 0);
-        });
-        let heard = read_wav(&file);
+        let path = format!("/hls/show/master.m3u8?format={format}&bitrate={bitrate}");
+        let heard = heard_to_the_end(player, &sound, &path);
         let source = Heard::of_s16le(RATE as u32, 2, &sound);
         // Behind the end there is at most what fills two packets, and with MP3 its delay.
         let behind = if format == "mp3" { MP3_DELAY + 2 * 1152 } else { 312 + 960 };

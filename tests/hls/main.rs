@@ -447,24 +447,23 @@ async fn growing(seconds: usize) -> (Root, Running) {
 
 const OPUS: &str = "/hls/show/opus-96-2/playlist.m3u8";
 
+/// What a request gets while the recorder adds so many frames.
+async fn while_it_grows(server: &Running, root: &Root, path: &str, frames: usize) -> Reply {
+    let waiting = async { server.open("GET", path, &[]).await.rest().await };
+    let writing = async { root.append("show.pcm", &sound::noise(frames, 2, 6)) };
+    tokio::join!(waiting, writing).0
+}
+
 #[tokio::test]
 async fn a_playlist_that_was_waited_for_comes_with_what_it_waited_for() {
     let (root, server) = growing(3).await;
-    let path = format!("{OPUS}?_HLS_msn=1&_HLS_part=5");
-    let waiting = server.open("GET", &path, &[]);
     let playlist = in_order(&server.get(OPUS).await);
     assert_eq!((playlist.segments.len(), playlist.trailing_parts.len()), (1, 5));
-    let (reply, ()) = tokio::join!(async { waiting.await.rest().await }, async {
-        root.append("show.pcm", &sound::noise(48_000 / 4, 2, 6));
-    });
-    assert_eq!(in_order(&reply).trailing_parts.len(), 6);
+    let path = format!("{OPUS}?_HLS_msn=1&_HLS_part=5");
+    assert_eq!(in_order(&while_it_grows(&server, &root, &path, 48_000 / 4).await).trailing_parts.len(), 6);
     // A part behind the last is the next segment's first.
     let path = format!("{OPUS}?_HLS_msn=1&_HLS_part=10");
-    let waiting = server.open("GET", &path, &[]);
-    let (reply, ()) = tokio::join!(async { waiting.await.rest().await }, async {
-        root.append("show.pcm", &sound::noise(48_000, 2, 6));
-    });
-    let playlist = in_order(&reply);
+    let playlist = in_order(&while_it_grows(&server, &root, &path, 48_000).await);
     assert_eq!((playlist.segments.len(), playlist.trailing_parts.len()), (2, 1));
 }
 
@@ -696,11 +695,7 @@ async fn a_player_that_comes_before_there_is_sound_waits_for_some() {
     let root = Root::new();
     root.growing("show", STEREO, b"");
     let server = Running::with(&root, |config| config.growth_timeout = Duration::from_secs(3600)).await;
-    let waiting = server.open("GET", OPUS, &[]);
-    let (reply, ()) = tokio::join!(async { waiting.await.rest().await }, async {
-        root.append("show.pcm", &sound::noise(48_000 / 2, 2, 6));
-    });
-    assert_eq!(in_order(&reply).trailing_parts.len(), 2);
+    assert_eq!(in_order(&while_it_grows(&server, &root, OPUS, 48_000 / 2).await).trailing_parts.len(), 2);
 }
 
 #[tokio::test]
