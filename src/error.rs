@@ -1,5 +1,6 @@
 //! Kinds of failure, and the one place where they become HTTP: problem documents (RFC 9457).
 
+use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
@@ -47,6 +48,20 @@ impl Problem {
             parameter: None,
             retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }
+    }
+
+    /// Somebody who may read nothing here, for what is wrong with his token.
+    pub fn reading(why: impl fmt::Display) -> Self {
+        let detail = format!(
+            "{why}: `Authorization` is to have a token of --read-token-file, `Bearer TOKEN` or `Basic` with it as the password, \
+             or the URL is to be signed"
+        );
+        Self::new(StatusCode::UNAUTHORIZED, "reading", "Reading takes a token", detail)
+    }
+
+    /// A signed URL that does not open what it leads to.
+    pub fn signature(detail: impl ToString) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "signature", "The signed URL does not open this", detail)
     }
 
     /// A query parameter that cannot be used.
@@ -203,6 +218,12 @@ impl Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.slug == "reading" {
+            // Bearer first, since some look at the first alone; browsers ask their user for the other.
+            for scheme in ["Bearer realm=\"tailcast\"", "Basic realm=\"tailcast\", charset=\"UTF-8\""] {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+            }
         }
         if self.status() == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));

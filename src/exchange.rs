@@ -14,8 +14,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, Method, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
+use percent_encoding::percent_decode_str;
 
 use crate::connections::{Client, Clients, Counted, Peer};
 use crate::error::Problem;
@@ -82,7 +83,12 @@ fn names_one_host(request: &Request) -> bool {
 /// What stands where the host should, as far as it is told.
 fn hosts(request: &Request) -> Vec<String> {
     let hosts = request.headers().get_all(header::HOST).iter();
-    hosts.map(|host| logged(&String::from_utf8_lossy(host.as_bytes()))).collect()
+    let host = |host: &HeaderValue| {
+        // Whoever is named before it may have said his password, too.
+        let host = host.as_bytes().rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+        logged(&String::from_utf8_lossy(host))
+    };
+    hosts.map(host).collect()
 }
 
 /// A host, perhaps with a port.
@@ -138,6 +144,16 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     Some(logged(&String::from_utf8_lossy(value.as_bytes())))
 }
 
+/// What is asked for, without what would open it to whoever reads the log.
+fn without_signature(target: &str) -> String {
+    let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
+    let pairs = query.split('&').map(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        if percent_decode_str(name).eq(b"sig".iter().copied()) { "sig=..." } else { pair }
+    });
+    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
+
 fn logged(text: &str) -> String {
     text.chars().take(LOGGED).collect()
 }
@@ -151,7 +167,7 @@ impl Record {
             begun: Instant::now(),
             client,
             method: request.method().clone(),
-            target: logged(target),
+            target: logged(&without_signature(target)),
             agent: text(request.headers(), &header::USER_AGENT),
             status: None,
             problem: None,
@@ -265,5 +281,23 @@ impl http_body::Body for Recorded {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_not_logged_however_it_is_written() {
+        for (target, told) in [
+            ("/audio/show?sig=secret", "/audio/show?sig=..."),
+            ("/audio/show?expires=1&sig=secret&pos=5", "/audio/show?expires=1&sig=...&pos=5"),
+            ("/audio/show?s%69g=secret&%73ig=secret&sig", "/audio/show?sig=...&sig=...&sig=..."),
+            ("/audio/show?sig=secret=secret?secret", "/audio/show?sig=..."),
+            ("/audio/sig=1?signal=1", "/audio/sig=1?signal=1"),
+        ] {
+            assert_eq!(without_signature(target), told);
+        }
     }
 }

@@ -41,6 +41,7 @@
 //! | [`body`] | the stream of a response |
 //! | [`hls`] | a rendition as files of some seconds, and their playlists |
 //! | [`waveform`] | the least and the greatest sample of each pixel, and their stream |
+//! | [`access`] | who may read what |
 //! | [`http`] | decisions about conditions and ranges, without a socket |
 //! | [`routes`] | the endpoints; what the pages show is in `web/` |
 //! | [`encode`], [`demo`] | the other two commands |
@@ -60,6 +61,7 @@
 )]
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod body;
 pub mod config;
 pub mod connections;
@@ -91,6 +93,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime;
 use tokio::sync::watch;
 
+use access::{Access, Guarded};
 use config::{Config, Limits, Names, Origin};
 use connections::{Clients, Connections};
 use exchange::Exchanges;
@@ -170,7 +173,20 @@ impl Server {
         metrics.gather(Gathered::new(config, &segments, &waveforms, &clients));
         let most_ranges = MostRanges(limits.ranges);
         let site = Arc::new(Site::of(config));
-        let app = App { catalogue, segments, waveforms, metrics, clients, site, most_ranges, stop: stopping };
+        let (catalogue, access) = (Guarded::new(catalogue), Access::new(config.access.clone()));
+        let cors = config.cors.clone();
+        let app = App {
+            catalogue,
+            access,
+            cors,
+            segments,
+            waveforms,
+            metrics,
+            clients,
+            site,
+            most_ranges,
+            stop: stopping,
+        };
         let shutdown_timeout = config.shutdown_timeout;
         Ok(Self { listener, address, admin, limits, app, stop, shutdown_timeout })
     }
@@ -214,7 +230,8 @@ impl Server {
         });
         let exchanges = Exchanges { clients: Arc::clone(&clients), metrics: Arc::clone(&metrics) };
         let listeners = routes::listeners(app.clone(), exchanges, admin.is_none());
-        let connections = Connections::new(&limits, Arc::clone(&metrics), clients, app.catalogue.clone());
+        let connections =
+            Connections::new(&limits, Arc::clone(&metrics), clients, app.catalogue.all().clone());
         let served = connections.serve(listener, listeners, stopping.clone());
         // With room of its own, so that whoever watches gets in when the server is full; and to the last.
         let (_never, open) = watch::channel(false);
@@ -222,7 +239,7 @@ impl Server {
             // Whoever watches is not to be kept out by those who listen from the same address.
             let limits = Limits { connections: FOR_WATCHERS, ..limits.clone() };
             let clients = Clients::new(&limits);
-            let (metrics, catalogue) = (Arc::clone(&metrics), app.catalogue.clone());
+            let (metrics, catalogue) = (Arc::clone(&metrics), app.catalogue.all().clone());
             let connections =
                 Connections::new(&limits, Arc::clone(&metrics), Arc::clone(&clients), catalogue);
             let exchanges = Exchanges { clients, metrics };

@@ -1,4 +1,4 @@
-//! The command line of tailcast: `serve`, `encode`, `demo`.
+//! The command line of tailcast: `serve`, `encode`, `sign`, `demo`.
 
 // Nothing that comes from outside (a request, a recording, a sidecar) may be able to reach a panic, and a length
 // that wraps is a wrong byte position. Tests are let off in clippy.toml.
@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
 use sd_notify::NotifyState;
+use tailcast::access::command as sign;
 use tailcast::config::{self, Config, LogFormat};
 use tailcast::connections::room_for_connections;
 use tailcast::{Server, block_on, demo, encode, stop_signal};
@@ -43,6 +44,7 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(config::arguments(serve))
         .subcommand(encode::arguments(Command::new("encode")))
+        .subcommand(sign::arguments(Command::new("sign")))
         .subcommand(demo)
 }
 
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
     let result = match matches.subcommand() {
         Some(("serve", matches)) => serve(matches),
         Some(("encode", matches)) => encode::run(matches).map_err(Into::into),
+        Some(("sign", matches)) => print_signed(matches),
         Some(("demo", matches)) => run_demo(matches),
         _ => Ok(()),
     };
@@ -162,6 +165,12 @@ fn announce(config: &Config, server: &Server) {
     if let Some(address) = server.admin_address() {
         tracing::info!("metrics on http://{address}/metrics");
     }
+}
+
+fn print_signed(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {
+    let url = sign::run(matches)?;
+    // Not `println!`, which panics where there is nobody to tell.
+    Ok(writeln!(std::io::stdout(), "{url}")?)
 }
 
 fn run_demo(matches: &ArgMatches) -> Result<(), Box<dyn Error>> {

@@ -1,5 +1,6 @@
 // The clip that is chosen: its times to the millisecond, to hear in a loop, to link to, to download.
 
+import { signed } from './pass.js';
 import { clock, notATime, parseTime, shortTime } from './times.js';
 
 const element = (id) => document.getElementById(id);
@@ -62,7 +63,7 @@ export class Clip extends EventTarget {
       element('clip-length').textContent = clock(length, 3);
       for (const link of document.querySelectorAll('#clip [data-format]')) {
         const path = this.status.value.audio[link.dataset.format];
-        link.href = `${path}?pos=${shortTime(value.from)}&duration=${shortTime(length)}`;
+        link.href = signed(`${path}?pos=${shortTime(value.from)}&duration=${shortTime(length)}`);
         link.download = `${this.fileName}.${link.dataset.format}`;
       }
     }

@@ -3,6 +3,7 @@
 import { Clip, NO_CLIP } from './clip.js';
 import { listenToKeys } from './keys.js';
 import { fetchPage } from './markup.js';
+import { signed } from './pass.js';
 import { Sound, playable } from './sound.js';
 import { Status } from './status.js';
 import { clock, notATime, parseFragment, parseTime, parseWallClock, shortTime, showLocally, wallClock } from './times.js';
@@ -77,7 +78,7 @@ async function describe() {
     session.metadata = new MediaMetadata({ title: title ?? status.value.name });
   });
   if (isFirst) return; // the page came with it
-  const page = await fetchPage(location.pathname);
+  const page = await fetchPage(signed(location.pathname));
   document.title = page.title;
   for (const part of ['h1', '.about']) root.querySelector(part).replaceWith(page.querySelector(part));
   showLocally(root);
@@ -256,7 +257,7 @@ function connectParts() {
     if (sound.loop && clip.value) loopSoon = setTimeout(loopAgain, 300);
     else if (sound.loop) sound.seek(sound.position);
     // Nor is one that was dropped there again when the page is loaded anew.
-    if (!clip.value && parseFragment(location.hash)?.to) history.replaceState(history.state, '', location.pathname);
+    if (!clip.value && parseFragment(location.hash)?.to) history.replaceState(history.state, '', signed(location.pathname));
     show();
   });
   addEventListener('hashchange', () => {

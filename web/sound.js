@@ -1,6 +1,8 @@
 // Plays a recording from any second of it: each jump opens a source that begins there (docs/browsers.md says why); what is
 // buffered is sought in the element. Positions are seconds from the start of the recording.
 
+import { signed } from './pass.js';
+
 // Chromium takes its sound in blocks of so many bytes, and gets no further than the last whole one.
 const BLOCK = 32 * 1024;
 // What a listener at the live edge stays behind it, besides.
@@ -211,7 +213,7 @@ export class Sound extends EventTarget {
     // Never an address that a browser has something of: docs/browsers.md says when.
     this.count += 1;
     const { audio, modified } = this.status.value;
-    this.audio.src = `${audio[this.format]}?pos=${start}${more}&n=${this.count}.${Date.parse(modified) / 1000}`;
+    this.audio.src = signed(`${audio[this.format]}?pos=${start}${more}&n=${this.count}.${Date.parse(modified) / 1000}`);
     this.openedAt = this.movedAt = performance.now();
     this.lastTime = 0;
     this.isArriving = true;
@@ -355,7 +357,7 @@ export class Sound extends EventTarget {
 
   /** Why the server does not give the sound, in its words; nothing if it does. */
   async refusal() {
-    const address = `${this.status.value.audio[this.format]}?pos=${this.target.toFixed(3)}`;
+    const address = signed(`${this.status.value.audio[this.format]}?pos=${this.target.toFixed(3)}`);
     const response = await fetch(address, { headers: { range: 'bytes=0-0' }, cache: 'no-store' });
     return response.ok ? '' : (await response.json()).detail;
   }

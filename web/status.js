@@ -1,6 +1,7 @@
 // What becomes of a recording: told by the server as it happens while the page is seen, else asked for now and then.
 
 import { Events } from './events.js';
+import { signed } from './pass.js';
 
 const ASK_EVERY = 2000;
 const ASK_UNSEEN_EVERY = 5000;
@@ -22,7 +23,7 @@ export class Status extends EventTarget {
     this.taken = 0; // how often there was news
     this.askedAt = performance.now();
     this.toldAt = performance.now();
-    this.events = new Events(`${this.path}/events`, {
+    this.events = new Events(signed(`${this.path}/events`), {
       status: ({ data }) => this.take(JSON.parse(data)),
       open: () => {
         this.isTold = false;
@@ -62,7 +63,7 @@ export class Status extends EventTarget {
     this.askedAt = performance.now();
     const { taken } = this;
     try {
-      const response = await fetch(this.path, { cache: 'no-store', signal: AbortSignal.timeout(10000) });
+      const response = await fetch(signed(this.path), { cache: 'no-store', signal: AbortSignal.timeout(10000) });
       const value = await response.json();
       if (this.taken !== taken) return; // what was told meanwhile is newer
       if (response.ok) {

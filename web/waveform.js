@@ -1,5 +1,7 @@
 // The waveform of a whole recording, at a resolution that fits a page: fetched once, then only what is new.
 
+import { signed } from './pass.js';
+
 // Pixels that are kept. When there are more, each two become one.
 const MOST = 4096;
 const HEADER = 24;
@@ -47,7 +49,7 @@ export class Waveform {
     let pause = REST;
     try {
       const url = `${waveform.dat}?samples_per_pixel=${this.perPixel}&bits=8&start=${start}`;
-      const response = await fetch(url, { signal, cache: 'no-cache' });
+      const response = await fetch(signed(url), { signal, cache: 'no-cache' });
       if (!response.ok) throw new Error(String(response.status));
       await this.take(response);
     } catch {

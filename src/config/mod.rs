@@ -14,12 +14,13 @@ use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
+use http::HeaderValue;
 use ipnet::IpNet;
 use tailcast_codecs::PcmSpec;
 
-pub(crate) use values::{cores, thread_count};
+pub(crate) use values::{cores, key, thread_count};
 
-use crate::{time, web};
+use crate::{access, time, web};
 
 /// Everything that `tailcast serve` can be told.
 #[derive(Debug, Clone)]
@@ -46,6 +47,10 @@ pub struct Config {
     pub public_url: Option<String>,
     /// What is said of all recordings together.
     pub feed: Feed,
+    /// What reading takes.
+    pub access: access::Settings,
+    /// Which pages elsewhere may read.
+    pub cors: Cors,
     /// What is logged, as a filter of `tracing`.
     pub log: String,
     /// How it is written.
@@ -105,6 +110,15 @@ pub struct Category {
     pub within: Option<String>,
 }
 
+/// Pages of which origins browsers let read what is here (CORS).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cors {
+    /// All.
+    Any,
+    /// Those of these; none at all if it is empty.
+    Only(Vec<HeaderValue>),
+}
+
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -137,7 +151,7 @@ struct Setting {
     help: &'static str,
 }
 
-const SETTINGS: [Setting; 27] = [
+const SETTINGS: [Setting; 31] = [
     Setting { name: "root", value: "DIR", default: None, help: "The folder of recordings" },
     Setting {
         name: "listen",
@@ -272,6 +286,30 @@ const SETTINGS: [Setting; 27] = [
         value: "BOOLEAN",
         default: Some("false"),
         help: "Whether the podcast is not for children: true, false",
+    },
+    Setting {
+        name: "read-token-file",
+        value: "FILE",
+        default: None,
+        help: "Tokens of which reading takes one, one a line [default: reading takes none]",
+    },
+    Setting {
+        name: "read-token-for",
+        value: "WHAT",
+        default: Some("all"),
+        help: "What reading takes a token for: all, or private (what its sidecar says is)",
+    },
+    Setting {
+        name: "sign-key-file",
+        value: "FILE",
+        default: None,
+        help: "The key of signed URLs, 32 bytes or more; see `tailcast sign` [default: none are taken]",
+    },
+    Setting {
+        name: "cors-origin",
+        value: "ORIGINS",
+        default: Some("*"),
+        help: "Pages elsewhere that browsers let read: * for any, none, or origins, with commas",
     },
     Setting {
         name: "log-format",
@@ -468,6 +506,12 @@ impl Settings<'_> {
             limits: self.limits()?,
             public_url: self.given("public-url", values::base_url)?,
             feed: self.feed()?,
+            access: access::Settings {
+                tokens: self.given("read-token-file", values::tokens)?,
+                tokens_for: self.get("read-token-for", values::tokens_for)?,
+                key: self.given("sign-key-file", values::key)?,
+            },
+            cors: self.get("cors-origin", values::cors)?,
             log: self.get("log", values::filter)?,
             log_format: self.get("log-format", values::log_format)?,
             names: Names {
@@ -552,6 +596,11 @@ mod tests {
             ("feed-language", "English spoken"),
             ("feed-category", "Arts > Design > Web"),
             ("feed-explicit", "yes"),
+            ("read-token-file", "/nonexistent"),
+            ("read-token-for", "some"),
+            ("sign-key-file", "/nonexistent"),
+            ("cors-origin", "radio.example"),
+            ("cors-origin", "https://radio.example/"),
             ("log-format", "xml"),
             ("root", "/nonexistent"),
         ] {

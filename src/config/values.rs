@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::{Category, LogFormat};
+use http::{HeaderValue, Uri};
+
+use super::{Category, Cors, LogFormat};
+use crate::access::{Key, Tokens, TokensFor};
 use crate::web;
 
 pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
@@ -66,6 +69,45 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
+/// The tokens in a file.
+pub(super) fn tokens(path: &str) -> Result<Tokens, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("`{path}`: {error}"))?;
+    Tokens::parse(&text).map_err(|why| format!("`{path}`: {why}"))
+}
+
+pub(super) fn tokens_for(text: &str) -> Result<TokensFor, String> {
+    match text {
+        "all" => Ok(TokensFor::All),
+        "private" => Ok(TokensFor::Private),
+        _ => Err(format!("`{text}` is not what tokens can be for (allowed: all, private)")),
+    }
+}
+
+/// The key in a file.
+pub(crate) fn key(path: &str) -> Result<Key, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("`{path}`: {error}"))?;
+    Key::parse(&bytes).map_err(|why| format!("`{path}`: {why}"))
+}
+
+/// `*`, `none`, or origins with commas between them, each as browsers send it: `https://radio.example:8443`.
+pub(super) fn cors(text: &str) -> Result<Cors, String> {
+    let origin = |part: &str| {
+        let uri: Option<Uri> = part.parse().ok();
+        let scheme = uri.as_ref().and_then(Uri::scheme_str);
+        let host = uri.as_ref().and_then(Uri::authority);
+        let is_one = scheme.zip(host).is_some_and(|(scheme, host)| format!("{scheme}://{host}") == part);
+        let value = HeaderValue::from_str(part).ok().filter(|_| is_one && !part.contains('@'));
+        value.ok_or_else(|| {
+            format!("`{part}` is not an origin, such as https://radio.example, nor * nor none")
+        })
+    };
+    match text.trim() {
+        "*" => Ok(Cors::Any),
+        "none" => Ok(Cors::Only(Vec::new())),
+        list => list.split(',').map(|part| origin(part.trim())).collect::<Result<_, _>>().map(Cors::Only),
+    }
 }
 
 /// How many of something there may be.

@@ -62,6 +62,8 @@ pub struct Media<'a> {
     pub folder: &'a dyn Fn(u64) -> Option<String>,
     /// The folder of those that its end decides.
     pub end_folder: Option<String>,
+    /// The query of every file, with its `?`: players do not hand down that of the playlist.
+    pub behind: &'a str,
     /// When source frame 0 was recorded, in milliseconds since 1970.
     pub began: Option<i64>,
     /// The source frame to begin with, if it is not the player's choice.
@@ -165,7 +167,7 @@ impl Media<'_> {
             && let Some(folder) = (self.folder)(0)
         {
             let file = File::Initialization.name(container);
-            writeln!(out, "#EXT-X-MAP:URI=\"{folder}/{file}\"")?;
+            writeln!(out, "#EXT-X-MAP:URI=\"{folder}/{file}{}\"", self.behind)?;
         }
         Ok(())
     }
@@ -219,7 +221,7 @@ impl Media<'_> {
             (Some(folder), Some(_)) => folder,
             _ => folders.at(timeline.source_end(number)),
         };
-        writeln!(out, "#EXTINF:{duration},\n{folder}/{}", file.name(timeline.container()))
+        writeln!(out, "#EXTINF:{duration},\n{folder}/{}{}", file.name(timeline.container()), self.behind)
     }
 
     fn duration(&self, run: &Run) -> Seconds {
@@ -247,7 +249,8 @@ impl Media<'_> {
             Some(_) => self.end_folder.clone()?,
             None => (self.folder)(begins.max(identity::FIRST))?,
         };
-        Some(format!("{folder}/{}", File::Part { place, end }.name(self.timeline.container())))
+        let file = File::Part { place, end }.name(self.timeline.container());
+        Some(format!("{folder}/{file}{}", self.behind))
     }
 
     /// What is there of the segment that is not whole, and what will be next.

@@ -23,7 +23,7 @@ use crate::body::Standing;
 pub(crate) use gathered::Gathered;
 
 /// Why something is refused: the kinds of problems, and what ends a connection without one.
-const REASONS: [&str; 24] = [
+const REASONS: [&str; 26] = [
     "address",
     "changed",
     "connections",
@@ -43,7 +43,9 @@ const REASONS: [&str; 24] = [
     "precondition",
     "queue",
     "range",
+    "reading",
     "sidecar",
+    "signature",
     "stalled",
     "stopping",
     "unreadable",

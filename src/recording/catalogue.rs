@@ -14,7 +14,7 @@ use tailcast_codecs::pcm::Endian;
 use tailcast_codecs::{PcmSpec, SampleFormat};
 use tokio::sync::{broadcast, watch};
 
-use super::changes::{self, Changes, Watch};
+use super::changes::{self, News, Watch};
 use super::file::{Extent, Layout, Opened, Recording, Turn, age};
 use super::follow::{self, Notifier};
 use super::index::{self, Entries, Index};
@@ -22,7 +22,7 @@ use super::near::{self, Near};
 use super::reading;
 use super::riff::{self, Riff};
 use super::shelf::Shelf;
-use super::sidecar::{Beside, Sidecar};
+use super::sidecar::{Beside, Rule, Sidecar};
 use super::stamp::Stamp;
 use super::{RecordingError, RecordingName};
 
@@ -109,6 +109,11 @@ impl Catalogue {
         }
     }
 
+    /// Who may know of what has a name, though it cannot be had: as far as its sidecar can be read. Blocks.
+    pub fn rule(&self, name: &RecordingName) -> Rule {
+        self.folder.rule(name)
+    }
+
     /// Lets go of the recordings that nobody listens to, which are kept open for whoever asks next. True if there were any.
     /// Blocks.
     pub fn let_go(&self) -> bool {
@@ -135,7 +140,7 @@ impl Catalogue {
     }
 
     /// Tells of what changes in the list, for as long as what is returned lives.
-    pub fn watch_list(&self) -> broadcast::Receiver<Arc<Changes>> {
+    pub fn watch_list(&self) -> broadcast::Receiver<Arc<News>> {
         changes::watch(&self.folder)
     }
 }
@@ -260,6 +265,23 @@ impl Folder {
             OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).clone();
         let file = self.dir.open_with(file_name, &options)?.into_std();
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a plain file")) }
+    }
+
+    /// As [`Catalogue::rule`].
+    pub(super) fn rule(&self, name: &RecordingName) -> Rule {
+        match self.sidecar(name) {
+            Ok(Some(beside)) => beside.sidecar.rule,
+            // It is on its way from one to another.
+            Ok(None) => self.index.rule(name),
+            Err(_) => self.broken_rule(name).unwrap_or_default(),
+        }
+    }
+
+    /// The rule of a sidecar that is broken, if it can be read at all.
+    fn broken_rule(&self, name: &RecordingName) -> io::Result<Rule> {
+        let mut bytes = Vec::new();
+        self.open_file(&sidecar_name(name))?.take(SIDECAR_MOST).read_to_end(&mut bytes)?;
+        Ok(Rule::of_broken(&String::from_utf8_lossy(&bytes)))
     }
 
     /// The recording's sidecar; `None` if it is empty and was emptied just now, which is what a file looks like

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep};
@@ -33,14 +34,23 @@ pub struct Changes {
     pub total: usize,
 }
 
+/// What has changed since the last look, for each of those who may know more or less.
+#[derive(Debug, Clone, Default)]
+pub struct News {
+    /// All of it.
+    pub all: Changes,
+    /// That of recordings that take no pass: one that takes one since is gone from among them.
+    pub public: Changes,
+}
+
 /// The one who watches, if anybody wants to know.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    teller: Mutex<Option<broadcast::Sender<Arc<Changes>>>>,
+    teller: Mutex<Option<broadcast::Sender<Arc<News>>>>,
 }
 
 /// Has the folder watched for as long as a receiver lives, which is told of what is no longer as it was last found.
-pub(super) fn watch(folder: &Arc<Folder>) -> broadcast::Receiver<Arc<Changes>> {
+pub(super) fn watch(folder: &Arc<Folder>) -> broadcast::Receiver<Arc<News>> {
     let mut teller = folder.changes.teller.lock();
     if let Some(teller) = &*teller {
         return teller.subscribe();
@@ -53,7 +63,8 @@ pub(super) fn watch(folder: &Arc<Folder>) -> broadcast::Receiver<Arc<Changes>> {
     receiver
 }
 
-async fn run(folder: Arc<Folder>, teller: broadcast::Sender<Arc<Changes>>, mut last: Entries) {
+async fn run(folder: Arc<Folder>, teller: broadcast::Sender<Arc<News>>, mut last: Entries) {
+    let mut last_public = public(&last, Timestamp::now());
     let mut cost = Duration::ZERO;
     loop {
         sleep(TICK.max(cost * SHARE)).await;
@@ -64,23 +75,40 @@ async fn run(folder: Arc<Folder>, teller: broadcast::Sender<Arc<Changes>>, mut l
         // A folder that cannot be read just now may be in a moment.
         let Ok(now) = index::look(&folder).await else { continue };
         cost = begun.elapsed();
-        let changes = changes(&last, &now);
-        if !changes.changed.is_empty() || !changes.gone.is_empty() {
+        let now_public = public(&now, Timestamp::now());
+        let news = News { all: changes(&last, &now), public: changes(&last_public, &now_public) };
+        // An embargo that ends changes nothing but who may know.
+        if !news.all.is_empty() || !news.public.is_empty() {
             // Nobody left to tell is seen above.
-            let _ = teller.send(Arc::new(changes));
+            let _ = teller.send(Arc::new(news));
         }
-        last = now;
+        (last, last_public) = (now, now_public);
     }
 }
 
 /// Whether nobody watches any more; whoever comes then has somebody else set to it.
-fn is_unwatched(folder: &Folder, teller: &broadcast::Sender<Arc<Changes>>) -> bool {
+fn is_unwatched(folder: &Folder, teller: &broadcast::Sender<Arc<News>>) -> bool {
     let mut current = folder.changes.teller.lock();
     let unwatched = teller.receiver_count() == 0;
     if unwatched {
         *current = None;
     }
     unwatched
+}
+
+impl Changes {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.gone.is_empty()
+    }
+}
+
+/// Those that take no pass at a moment.
+pub(crate) fn public(entries: &Entries, at: Timestamp) -> Entries {
+    if entries.iter().all(|entry| !entry.rule.is_closed(at)) {
+        return Arc::clone(entries);
+    }
+    entries.iter().filter(|entry| !entry.rule.is_closed(at)).cloned().collect()
 }
 
 fn changes(before: &Entries, now: &Entries) -> Changes {

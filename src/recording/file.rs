@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::near;
 use super::reading::{self, Read, Witness};
 use super::riff::{self, Riff, RiffHeader};
-use super::sidecar::{Beside, Sidecar};
+use super::sidecar::{Beside, Rule, Sidecar};
 use super::stamp::{STEP, Sighting, Stamp};
 use super::{RecordingError, RecordingName};
 use crate::time::seconds;
@@ -305,6 +305,11 @@ impl Recording {
     /// What its sidecar says.
     pub fn sidecar(&self) -> Sidecar {
         self.seen.lock().sidecar.clone()
+    }
+
+    /// Who may know of it, by its sidecar.
+    pub fn rule(&self) -> Rule {
+        self.seen.lock().sidecar.rule
     }
 
     /// What is known of it.

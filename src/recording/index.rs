@@ -15,6 +15,7 @@ use unicode_normalization::char::canonical_combining_class;
 
 use super::catalogue::{ENDINGS, Folder, is_absent, is_not_there};
 use super::file::{State, Status, age};
+use super::sidecar::Rule;
 use super::{RecordingError, RecordingName};
 
 /// How many folders deep it goes.
@@ -27,6 +28,8 @@ pub struct Entry {
     pub name: RecordingName,
     /// What is known of it, or why it cannot be had.
     pub told: Result<Status, RecordingError>,
+    /// Who may know of it.
+    pub rule: Rule,
     /// When it began, in milliseconds since 1970: as its sidecar says, or else as near as can be told.
     pub began: i64,
     /// When that was by its file: by when it was last written to and how long it was when it was first seen. Later looks
@@ -55,7 +58,7 @@ impl Entry {
                 let same_file = of_file(self) == of_file(other) && a.modified == b.modified;
                 same_file && a.extent.is_same(&b.extent) && a.sidecar == b.sidecar && a.spec == b.spec
             }
-            (Err(a), Err(b)) => a.to_string() == b.to_string(),
+            (Err(a), Err(b)) => a.to_string() == b.to_string() && self.rule == other.rule,
             _ => false,
         }
     }
@@ -120,6 +123,12 @@ impl Index {
     /// The recordings as they were when the folder was last looked through.
     pub(super) fn known(&self) -> Entries {
         Arc::clone(&self.found.lock().entries)
+    }
+
+    /// Who might know of a recording when the folder was last looked through.
+    pub(super) fn rule(&self, name: &RecordingName) -> Rule {
+        let by_name = Arc::clone(&self.found.lock().by_name);
+        by_name.get(name).map(|entry| entry.rule).unwrap_or_default()
     }
 
     /// How long a file has stood still that is there now under a name.
@@ -220,9 +229,22 @@ fn entry(
         None => Still { at: looked, long: Duration::ZERO },
     };
     let before = before.map(|(entry, _)| entry);
+    let rule = match &told {
+        Ok(status) => status.sidecar.rule,
+        Err(_) => folder.rule(&name),
+    };
     let (began, began_by_file) = began(&told, &stamps, before);
-    let mut entry =
-        Entry { name, told, began, began_by_file, stamps, still, folded: OnceLock::new(), since: looked };
+    let mut entry = Entry {
+        name,
+        told,
+        rule,
+        began,
+        began_by_file,
+        stamps,
+        still,
+        folded: OnceLock::new(),
+        since: looked,
+    };
     if let Some(before) = before.filter(|before| before.tells_the_same(&entry)) {
         entry.since = before.since;
     }

@@ -31,11 +31,13 @@ pub mod sidecar;
 mod stamp;
 
 pub use catalogue::Catalogue;
-pub use changes::Changes;
+pub(crate) use changes::public;
+pub use changes::{Changes, News};
 pub(crate) use file::Hearing;
 pub use file::{Extent, Mark, Recording, State, Status};
 pub use index::{Entries, Entry, folded};
 pub use name::RecordingName;
+pub use sidecar::Rule;
 
 use std::io;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use serde::Deserialize;
 use tailcast_codecs::PcmSpec;
@@ -33,6 +34,31 @@ pub struct Sidecar {
     pub started: Option<String>,
     /// Set when the recorder is done. Without it a recording ends by standing still.
     pub ended: bool,
+    /// Who may know of it.
+    pub rule: Rule,
+}
+
+/// Who may know of a recording.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Only who has a pass.
+    pub private: bool,
+    /// Only who has a pass, before then.
+    pub embargo: Option<Timestamp>,
+}
+
+impl Rule {
+    /// Whether it takes a pass at a moment.
+    pub fn is_closed(&self, at: Timestamp) -> bool {
+        self.private || self.embargo.is_some_and(|until| at < until)
+    }
+
+    /// That of a sidecar's text which cannot be understood: closed if one of the words is anywhere in it, since that may be
+    /// what it says.
+    pub(super) fn of_broken(text: &str) -> Self {
+        let text = text.to_ascii_lowercase();
+        Self { private: text.contains("private") || text.contains("embargo"), embargo: None }
+    }
 }
 
 /// A part of a recording that has a title.
@@ -73,6 +99,9 @@ struct Written {
     chapters: Vec<WrittenChapter>,
     started: Option<Started>,
     ended: Option<bool>,
+    #[serde(default)]
+    private: bool,
+    embargo: Option<Started>,
 }
 
 #[derive(Deserialize)]
@@ -115,7 +144,11 @@ impl Sidecar {
     fn understood(text: &str) -> Result<Self, String> {
         let written: Written = toml::from_str(text).map_err(|error| error.to_string())?;
         let pcm = written.pcm.map(|pcm| pcm.parse().map_err(|error| format!("{error}"))).transpose()?;
-        let started = written.started.map(timestamp).transpose()?;
+        let started = written.started.map(|started| timestamp("started", started)).transpose()?;
+        let embargo = written.embargo.map(|until| timestamp("embargo", until)).transpose()?;
+        // It was just written from one.
+        let embargo =
+            embargo.map(|until| until.parse().map_err(|error| format!("embargo `{until}`: {error}")));
         let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         Ok(Self {
             pcm,
@@ -126,6 +159,7 @@ impl Sidecar {
             chapters: chapters(written.chapters)?.into(),
             started,
             ended: written.ended.unwrap_or(false),
+            rule: Rule { private: written.private, embargo: embargo.transpose()? },
         })
     }
 }
@@ -189,23 +223,23 @@ impl Sidecar {
 
     /// When frame 0 was recorded, in milliseconds since 1970.
     pub fn began(&self) -> Option<i64> {
-        Some(self.started.as_deref()?.parse::<jiff::Timestamp>().ok()?.as_millisecond())
+        Some(self.started.as_deref()?.parse::<Timestamp>().ok()?.as_millisecond())
     }
 }
 
-fn timestamp(started: Started) -> Result<String, String> {
-    let text = match started {
+fn timestamp(key: &str, written: Started) -> Result<String, String> {
+    let text = match written {
         Started::Date(date) => date.to_string(),
         Started::Text(text) => text,
     };
-    let wrong = |why: &str| format!("started `{text}`: not a date and time as in RFC 3339 ({why})");
+    let wrong = |why: &str| format!("{key} `{text}`: not a date and time as in RFC 3339 ({why})");
     let written = rfc3339(&text).map_err(|error| wrong(&error.to_string()))?;
     if written.starts_with('-') { Err(wrong("a year before 0")) } else { Ok(written) }
 }
 
 /// A moment that may be written in one of the other ways of ISO 8601, too.
 fn rfc3339(text: &str) -> Result<String, jiff::Error> {
-    let at: jiff::Timestamp = text.parse()?;
+    let at: Timestamp = text.parse()?;
     let offset = match Pieces::parse(text)?.offset() {
         Some(PiecesOffset::Numeric(offset)) => Some(offset.offset()),
         _ => None,
@@ -284,6 +318,24 @@ mod tests {
     }
 
     #[test]
+    fn an_embargo_is_over_from_its_second_on_and_private_is_for_good() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let rule = Sidecar::parse("embargo = 2026-12-01T20:00:00+01:00").unwrap().rule;
+        assert!(rule.is_closed(at("2026-12-01T18:59:59.999Z")));
+        assert!(!rule.is_closed(at("2026-12-01T19:00:00Z")));
+        let both = Sidecar::parse("embargo = '2026-12-01T19:00:00Z'\nprivate = true").unwrap().rule;
+        assert!(both.is_closed(at("2126-12-01T19:00:00Z")));
+        assert!(!Sidecar::parse("private = false").unwrap().rule.is_closed(at("2026-12-01T19:00:00Z")));
+    }
+
+    #[test]
+    fn what_may_say_that_it_is_private_is_taken_for_it() {
+        assert!(Rule::of_broken("title = 'x\nPrivate = true").is_closed(Timestamp::UNIX_EPOCH));
+        assert!(Rule::of_broken("embargo 2026").is_closed(Timestamp::UNIX_EPOCH));
+        assert!(!Rule::of_broken("titel = 'x'").is_closed(Timestamp::UNIX_EPOCH));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, named) in [
             ("pcm = 's17le:44100:2'", "s17le"),
@@ -292,6 +344,9 @@ mod tests {
             ("started = '-000001-11-23T20:00:00Z'", "-000001"),
             ("titel = 'x'", "titel"),
             ("ended = 'yes'", "ended"),
+            ("private = 'yes'", "private"),
+            ("embargo = 'tomorrow'", "embargo `tomorrow`"),
+            ("embargo = 2026-12-01", "embargo `2026-12-01`"),
             ("pcm = ", "pcm"),
             ("image = 'cover.jpg'", "image `cover.jpg`"),
             ("[[chapters]]\nstart = 0", "title"),

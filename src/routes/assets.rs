@@ -16,13 +16,14 @@ const STYLE: &str = "text/css; charset=utf-8";
 const IMAGE: &str = "image/svg+xml";
 
 /// Name, media type and content of each file in `web/`.
-const FILES: [(&str, &str, &str); 13] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("clip.js", SCRIPT, include_str!("../../web/clip.js")),
     ("events.js", SCRIPT, include_str!("../../web/events.js")),
     ("icon.svg", IMAGE, include_str!("../../web/icon.svg")),
     ("keys.js", SCRIPT, include_str!("../../web/keys.js")),
     ("list.js", SCRIPT, include_str!("../../web/list.js")),
     ("markup.js", SCRIPT, include_str!("../../web/markup.js")),
+    ("pass.js", SCRIPT, include_str!("../../web/pass.js")),
     ("play.js", SCRIPT, include_str!("../../web/play.js")),
     ("sound.js", SCRIPT, include_str!("../../web/sound.js")),
     ("status.js", SCRIPT, include_str!("../../web/status.js")),

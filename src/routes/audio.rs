@@ -15,18 +15,21 @@ use super::headers::{UNBUFFERED, freshness, text, weighted};
 use super::query::{self, RenditionQuery, coming};
 use super::sound::{Sound, decided};
 use super::{App, FromPath, blocking, elsewhere, radio};
+use crate::access::{Guarded, Opened, Pass};
 use crate::body::End;
 use crate::connections::Client;
 use crate::error::Problem;
 use crate::http::{
     Answer, Decision, Entity, Finished as FinishedEntity, Freshness, Growing as GrowingEntity,
 };
-use crate::recording::{Catalogue, Extent, Recording, RecordingError, RecordingName};
+use crate::recording::{Extent, RecordingName};
 use crate::rendition::{Decided, Finished, Rendition, Shape};
 
 /// Answers a request for sound.
+#[allow(clippy::too_many_arguments, reason = "each is a part of the request")]
 pub async fn audio(
     State(app): State<App>,
+    pass: Pass,
     Extension(client): Extension<Client>,
     method: Method,
     FromPath(path): FromPath<String>,
@@ -39,6 +42,7 @@ pub async fn audio(
     app.check_running()?;
     let moving = query.is_relative()?;
     let wanted = Wanted {
+        pass,
         path,
         raw: raw.unwrap_or_default(),
         accepted: accepted(&headers),
@@ -46,7 +50,7 @@ pub async fn audio(
         query,
     };
     let found = match wanted.at_hand(&app.catalogue) {
-        Some((recording, named)) => wanted.of(recording, named)?,
+        Some((found, named)) => wanted.of(found, named)?,
         None => {
             let catalogue = app.catalogue.clone();
             // All that asks something of the file system at once: each time costs more than what is asked.
@@ -69,6 +73,7 @@ pub async fn audio(
 
 /// What a request wants, before it is known whether there is such a thing.
 struct Wanted {
+    pass: Pass,
     path: String,
     query: RenditionQuery,
     /// The query as it came.
@@ -93,13 +98,13 @@ enum Found {
 
 impl Wanted {
     /// Finds it. Blocks.
-    fn find(&self, catalogue: &Catalogue) -> Result<Found, Problem> {
-        let (recording, named) = self.recording(catalogue)?;
-        self.of(recording, named)
+    fn find(&self, catalogue: &Guarded) -> Result<Found, Problem> {
+        let (found, named) = self.recording(catalogue)?;
+        self.of(found, named)
     }
 
-    /// What is wanted of a recording. `named` is the format if the URL names one.
-    fn of(&self, recording: Arc<Recording>, named: Option<Format>) -> Result<Found, Problem> {
+    /// What is wanted of a recording, of which no more than a part is to be given. `named` is the format if the URL names one.
+    fn of(&self, Opened { recording, part }: Opened, named: Option<Format>) -> Result<Found, Problem> {
         if self.settled
             && recording.extent().is_growing()
             && let Some(settled) = self.query.settled(&self.raw, &recording)?
@@ -107,7 +112,7 @@ impl Wanted {
             return Ok(Found::Elsewhere(settled));
         }
         let format = named.or(self.accepted).unwrap_or(Format::Wav);
-        let rendition = Arc::new(self.query.rendition(recording, format)?);
+        let rendition = Arc::new(self.query.rendition_within(recording, format, part)?);
         Ok(Found::Sound { rendition, format, named: named.is_some() })
     }
 
@@ -120,35 +125,35 @@ impl Wanted {
 
     /// The recording that the path means, and the format if the parameter or else the path's extension names one; if all
     /// that can be told without waiting for a disk.
-    fn at_hand(&self, catalogue: &Catalogue) -> Option<(Arc<Recording>, Option<Format>)> {
+    fn at_hand(&self, catalogue: &Guarded) -> Option<(Opened, Option<Format>)> {
         // What is wrong with it is said by who looks for it in earnest.
         let chosen = self.query.format().ok()?;
         let by_extension = self.by_extension();
         let name = RecordingName::parse(by_extension.map_or(&self.path, |(stem, _)| stem)).ok()?;
         let named = chosen.or(by_extension.map(|(_, format)| format));
-        Some((catalogue.at_hand(&name)?, named))
+        Some((catalogue.part_at_hand(&self.pass, &name)?, named))
     }
 
     /// The same, however long it takes. Blocks.
-    fn recording(&self, catalogue: &Catalogue) -> Result<(Arc<Recording>, Option<Format>), Problem> {
+    fn recording(&self, catalogue: &Guarded) -> Result<(Opened, Option<Format>), Problem> {
         let chosen = self.query.format()?;
-        let find = |name: &str| catalogue.find(&RecordingName::parse(name)?);
+        let find = |name: &str| catalogue.find_part(&self.pass, &RecordingName::parse(name)?);
         let by_extension = self.by_extension();
-        if let Some((stem, format)) = by_extension {
-            match find(stem) {
-                Ok(recording) => return Ok((recording, chosen.or(Some(format)))),
-                // The extension may be part of the name: `show.mp3.pcm` is a recording `show.mp3`.
-                Err(RecordingError::NotFound(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let Some((stem, format)) = by_extension else { return Ok((find(&self.path)?, chosen)) };
+        let without = match find(stem) {
+            Ok(found) => return Ok((found, chosen.or(Some(format)))),
+            Err(error) => error,
+        };
+        // The extension may be part of the name: `show.mp3.pcm` is a recording `show.mp3`.
+        if !without.is_elsewhere() {
+            return Err(without.into());
         }
-        let recording = find(&self.path).map_err(|error| match (&error, by_extension) {
-            (RecordingError::NotFound(_), Some((stem, _))) => {
-                RecordingError::NotFound(stem.to_owned()).into()
-            }
-            _ => Problem::from(error),
-        })?;
-        Ok((recording, chosen))
+        match find(&self.path) {
+            Ok(found) => Ok((found, chosen)),
+            // What is meant is most often the other.
+            Err(error) if error.is_elsewhere() => Err(without.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -10,12 +10,13 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::headers::UNBUFFERED;
 use super::summary::{Summary, Unusable, of_entries};
 use super::{App, fresh};
+use crate::access::{Pass, Watcher};
 use crate::error::Problem;
 use crate::recording::{Changes, Extent, Recording};
 use crate::stopped;
@@ -43,20 +44,17 @@ struct ListChanges {
 }
 
 /// Changes in the list of recordings.
-pub async fn of_list(State(app): State<App>) -> Result<Response, Problem> {
+pub async fn of_list(State(app): State<App>, pass: Pass) -> Result<Response, Problem> {
     // What has changed since then is news: a client asks for the list when it sees this answer begin.
-    app.catalogue.list().await.map_err(Problem::internal)?;
-    let changes = app.catalogue.watch_list();
+    app.catalogue.list(&pass).await?;
+    let changes = app.catalogue.watch_list(&pass)?;
     Ok(told(stream::unfold((changes, app.stop), async |(mut changes, mut stop)| {
         let event = next_of_list(&mut changes, &mut stop).await?;
         Some((Ok(event), (changes, stop)))
     })))
 }
 
-async fn next_of_list(
-    changes: &mut broadcast::Receiver<Arc<Changes>>,
-    stop: &mut watch::Receiver<bool>,
-) -> Option<Event> {
+async fn next_of_list(changes: &mut Watcher, stop: &mut watch::Receiver<bool>) -> Option<Event> {
     let received = tokio::select! {
         received = changes.recv() => received,
         () = stopped(stop) => return None,
@@ -77,15 +75,16 @@ fn list_changes(changes: &Changes) -> ListChanges {
 }
 
 /// What becomes of one recording, first how it is.
-pub fn of_recording(app: App, recording: Arc<Recording>) -> Response {
+pub fn of_recording(app: App, pass: Pass, recording: Arc<Recording>) -> Response {
     let extent = recording.subscribe();
-    app.catalogue.follow(&recording, &extent);
-    let watching = Watching { recording, extent, stop: app.stop, told: None };
+    app.catalogue.all().follow(&recording, &extent);
+    let watching = Watching { pass, recording, extent, stop: app.stop, told: None };
     told(stream::unfold(Some(watching), async |watching| watching?.next().await))
 }
 
 /// Somebody to whom a recording's changes are told.
 struct Watching {
+    pass: Pass,
     recording: Arc<Recording>,
     extent: watch::Receiver<Extent>,
     stop: watch::Receiver<bool>,
@@ -103,7 +102,7 @@ impl Watching {
         self.told = Some(Instant::now());
         // Whatever comes after this is news.
         self.extent.mark_unchanged();
-        let (event, next) = match self.recording.status() {
+        let (event, next) = match self.pass.still(&self.recording) {
             Ok(status) => (event("status", &Summary::of(&status)), Some(self)),
             Err(error) => (event("lost", &Problem::from(error)), None),
         };

@@ -22,6 +22,7 @@ use super::times::{from_millis, http_date, rfc3339};
 use super::words::title;
 use super::xml::{self, Xml, element, element_with_text, empty, some_text, text};
 use super::{App, chapters, query};
+use crate::access::Pass;
 use crate::config::Feed;
 use crate::error::Problem;
 use crate::hls::playlist;
@@ -43,12 +44,13 @@ const PODCASTS: Uuid = Uuid::from_u128(0xead4_c236_bf58_58c6_a2c6_a6b2_8d12_8cb6
 /// The podcast.
 pub async fn feed(
     State(app): State<App>,
+    pass: Pass,
     base: Base,
     query: Result<Query<LibraryQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = query::checked(query)?;
-    let library = Library::find(&app, &query).await?;
+    let library = Library::find(&app, &pass, &query).await?;
     let channel = Channel { site: app.site, base: base.clone(), path: path(&query), library };
     library::answer(&base, headers, move || channel.document()).await
 }

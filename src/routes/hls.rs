@@ -26,6 +26,7 @@ use super::headers::{self, text};
 use super::query::{self, RenditionQuery, coming};
 use super::sound::{Sound, decided};
 use super::{App, FromPath, blocking, elsewhere};
+use crate::access::Pass;
 use crate::body::End;
 use crate::connections::Client;
 use crate::error::Problem;
@@ -168,6 +169,7 @@ impl<'a> Target<'a> {
 #[allow(clippy::too_many_arguments, reason = "each is a part of the request")]
 pub async fn hls(
     State(app): State<App>,
+    pass: Pass,
     Extension(client): Extension<Client>,
     method: Method,
     FromPath(path): FromPath<String>,
@@ -180,11 +182,11 @@ pub async fn hls(
     let (query, directives) = (query::checked(query)?, query::checked(directives)?);
     app.check_running()?;
     let Some(target) = Target::parse(&path) else { return Err(unknown(&path)) };
-    let asked = Asked { app, client, head: method == Method::HEAD, headers, at: asked };
+    let asked = Asked { app, pass, client, head: method == Method::HEAD, headers, at: asked };
     match target {
         Target::Multivariant(name) => asked.multivariant(name, &query, &directives).await,
         Target::Media { name, variant } => {
-            let recording = asked.app.find(name).await?;
+            let recording = asked.app.find(&asked.pass, name).await?;
             let moving = matches!(begins(&query)?, Some(Position::BeforeEdge(_) | Position::Live));
             if moving
                 && recording.extent().is_growing()
@@ -195,7 +197,7 @@ pub async fn hls(
             asked.media(recording, variant, &query, &directives).await
         }
         Target::File { name, variant, folder, file } => {
-            let recording = asked.app.find(name).await?;
+            let recording = asked.app.find(&asked.pass, name).await?;
             let (variant, codec) = codec(&recording, variant)?;
             let Some((container, file)) =
                 codec.container().and_then(|container| Some((container, File::parse(file, container)?)))
@@ -233,6 +235,7 @@ fn failed(error: &CodecError) -> Problem {
 /// One request.
 struct Asked {
     app: App,
+    pass: Pass,
     client: Client,
     head: bool,
     headers: HeaderMap,
@@ -257,7 +260,7 @@ impl Asked {
         query: &RenditionQuery,
         directives: &Directives,
     ) -> Result<Response, Problem> {
-        let recording = self.app.find(name).await?;
+        let recording = self.app.find(&self.pass, name).await?;
         let extent = recording.known()?;
         let format = query.format()?;
         let variants = variants(&recording, format, query, &extent)?;
@@ -266,6 +269,7 @@ impl Asked {
             return Err(query::refused("format", format, "to be had in HLS", "mp3, opus"));
         }
         let behind = behind(query, directives.parts()?, &recording)?;
+        let behind = self.pass.carried(behind);
         let playlist = Multivariant { variants: &variants, query: &behind };
         let text = playlist.text().map_err(|error| failed(&error))?;
         let freshness = variants.iter().map(|(_, timeline)| freshness(timeline, &extent, query));
@@ -330,17 +334,21 @@ impl Asked {
             self.app.unless_stopped(tokio::time::sleep(FOR_LAST_PARTS)).await?;
         }
         let freshness = if ends { freshness(&timeline, &now, query)? } else { Freshness::Growing };
-        let others = others(variant, &recording, (query, asked), &now)?;
+        let mut others = others(variant, &recording, (query, asked), &now)?;
+        for other in &mut others {
+            other.uri = self.pass.carried(std::mem::take(&mut other.uri));
+        }
+        let behind = self.pass.carried(String::new());
         let start = begins(query)?.map(|_| rendition.start());
         let text = move || {
             let folder_of = |frames| {
                 let identity = recording.known_identity(frames);
                 (frames == 0 || identity.is_some()).then(|| folder(recording.name(), &*codec, identity))
             };
-            let (timeline, folder, others) = (&timeline, &folder_of, &others[..]);
+            let (timeline, folder, others, behind) = (&timeline, &folder_of, &others[..], &behind[..]);
             let began = recording.began();
             let parts = with_parts;
-            Media { timeline, folder, end_folder, began, start, delta, parts, ends, others }.text()
+            Media { timeline, folder, end_folder, behind, began, start, delta, parts, ends, others }.text()
         };
         self.playlist(text, !delta && count > LONG, freshness).await
     }

@@ -12,6 +12,7 @@ use super::site::Base;
 use super::times::from_millis;
 use super::words::title;
 use super::{App, blocking, fresh};
+use crate::access::Pass;
 use crate::error::Problem;
 
 #[derive(Debug, Serialize)]
@@ -53,8 +54,9 @@ struct Source {
 }
 
 /// What is live.
-pub async fn status(State(app): State<App>, base: Base) -> Result<Response, Problem> {
-    let library = Library { limit: usize::MAX, ..Library::find(&app, &LibraryQuery::default()).await? };
+pub async fn status(State(app): State<App>, pass: Pass, base: Base) -> Result<Response, Problem> {
+    let library = Library::find(&app, &pass, &LibraryQuery::default()).await?;
+    let library = Library { limit: usize::MAX, ..library };
     let status = blocking(move || Status::of(&app, &base, &library)).await??;
     Ok(fresh(Json(Answer { icestats: status })))
 }

@@ -12,6 +12,7 @@ use super::list::{ListQuery, usable};
 use super::site::Base;
 use super::summary::audio_path;
 use super::{App, blocking};
+use crate::access::Pass;
 use crate::error::Problem;
 use crate::recording::{Entry, Status};
 use crate::rendition::whole_len;
@@ -43,10 +44,10 @@ impl Library {
     ///
     /// # Errors
     /// When a parameter is not one, or the folder cannot be read.
-    pub(super) async fn find(app: &App, query: &LibraryQuery) -> Result<Self, Problem> {
+    pub(super) async fn find(app: &App, pass: &Pass, query: &LibraryQuery) -> Result<Self, Problem> {
         let format = query.format.as_deref().map_or(Ok(Format::Mp3), str::parse)?;
         let list = ListQuery { limit: query.limit.clone(), q: query.q.clone(), after: None };
-        let (entries, limit) = usable(app, &list).await?;
+        let (entries, limit) = usable(app, pass, &list).await?;
         Ok(Self { entries, limit, format })
     }
 

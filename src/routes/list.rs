@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::query;
 use super::summary::{Summary, Unusable, of_entries};
 use super::{App, blocking, fresh};
+use crate::access::Pass;
 use crate::error::Problem;
 use crate::recording::{Entries, Entry, RecordingName, folded};
 
@@ -50,9 +51,10 @@ pub struct ListQuery {
 /// A page of the recordings.
 pub async fn list(
     State(app): State<App>,
+    pass: Pass,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let page = find(&app, &query::checked(query)?).await?;
+    let page = find(&app, &pass, &query::checked(query)?).await?;
     let (recordings, unusable) = of_entries(&page.entries);
     Ok(fresh(Json(List { recordings, unusable, total: page.total, next: page.next })))
 }
@@ -61,9 +63,9 @@ pub async fn list(
 ///
 /// # Errors
 /// When a parameter is not one, or the folder cannot be read.
-pub async fn find(app: &App, query: &ListQuery) -> Result<Page, Problem> {
+pub async fn find(app: &App, pass: &Pass, query: &ListQuery) -> Result<Page, Problem> {
     let selection = Selection::of(query)?;
-    let entries = app.catalogue.list().await.map_err(Problem::internal)?;
+    let entries = app.catalogue.list(pass).await?;
     if selection.words.is_empty() {
         return Ok(selection.page(&entries));
     }
@@ -74,9 +76,13 @@ pub async fn find(app: &App, query: &ListQuery) -> Result<Page, Problem> {
 ///
 /// # Errors
 /// When a parameter is not one, or the folder cannot be read.
-pub(super) async fn usable(app: &App, query: &ListQuery) -> Result<(Vec<Arc<Entry>>, usize), Problem> {
+pub(super) async fn usable(
+    app: &App,
+    pass: &Pass,
+    query: &ListQuery,
+) -> Result<(Vec<Arc<Entry>>, usize), Problem> {
     let selection = Selection::of(query)?;
-    let (entries, limit) = (app.catalogue.list().await.map_err(Problem::internal)?, selection.limit);
+    let (entries, limit) = (app.catalogue.list(pass).await?, selection.limit);
     let choose = move || {
         let wanted = entries.iter().filter(|entry| entry.told.is_ok() && selection.matches(entry));
         wanted.cloned().collect()

@@ -56,7 +56,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, Request};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::handler::Handler;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -68,16 +68,16 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
+use crate::access::{Access, Guarded, NotOpened, Pass, admit};
+use crate::config::Cors;
 use crate::connections::Clients;
 use crate::error::Problem;
 use crate::exchange::{Exchanges, exchange};
 use crate::http::MostRanges;
 use crate::metrics::Metrics;
-use crate::recording::{
-    Catalogue, Extent, Recording, RecordingError, RecordingName, State as RecordingState,
-};
+use crate::recording::{Extent, Recording, RecordingError, RecordingName, State as RecordingState};
 use crate::segments::Segments;
 use crate::segments::share::{Place, Share};
 use crate::stopped;
@@ -88,7 +88,11 @@ use site::Site;
 #[derive(Debug, Clone)]
 pub struct App {
     /// The recordings.
-    pub catalogue: Catalogue,
+    pub catalogue: Guarded,
+    /// Who may read which of them.
+    pub(crate) access: Arc<Access>,
+    /// Which pages elsewhere may.
+    pub cors: Cors,
     /// What is coded of them.
     pub segments: Arc<Segments>,
     /// What is computed of them.
@@ -120,14 +124,14 @@ impl App {
         share.map(|share| share.try_take().ok_or_else(|| full(share))).transpose()
     }
 
-    /// A recording, by a name as it came, just looked at.
-    async fn find(&self, name: &str) -> Result<Arc<Recording>, RecordingError> {
+    /// A recording, by a name as it came, just looked at, for who may have all of it.
+    async fn find(&self, pass: &Pass, name: &str) -> Result<Arc<Recording>, NotOpened> {
         let name = RecordingName::parse(name)?;
-        if let Some(recording) = self.catalogue.at_hand(&name) {
+        if let Some(recording) = self.catalogue.at_hand(pass, &name) {
             return Ok(recording);
         }
-        let catalogue = self.catalogue.clone();
-        blocking(move || catalogue.find(&name)).await?
+        let (catalogue, pass) = (self.catalogue.clone(), pass.clone());
+        blocking(move || catalogue.find(&pass, &name)).await?
     }
 
     /// How far a recording goes that somebody follows, who is told by `extent` when it goes further.
@@ -139,7 +143,7 @@ impl App {
         let now = extent.borrow_and_update().clone();
         // Only then: a finished recording's file need not be watched.
         if now.is_growing() {
-            self.catalogue.follow(recording, extent);
+            self.catalogue.all().follow(recording, extent);
         }
         match now.state {
             RecordingState::Lost(error) => Err(error.into()),
@@ -219,23 +223,30 @@ where
 
 /// What listeners and their players ask for, each request an exchange among those that `exchanges` counts and bounds.
 pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> Router {
-    let router = if with_metrics { watchers() } else { health() };
-    let router = router
+    let access = Arc::clone(&app.access);
+    let guarded = Router::new();
+    let guarded =
+        if with_metrics { guarded.route("/metrics", read_only(metrics::among_others)) } else { guarded };
+    let guarded = guarded
         .route("/", read_only(page::index))
         .route("/play/{*name}", read_only(page::play))
-        .route("/assets/{version}/{file}", read_only(assets::asset))
         .route("/feed.xml", read_only(feed::feed))
         .route("/recordings.m3u8", read_only(playlist::m3u8))
         .route("/recordings.pls", read_only(playlist::pls))
         .route("/recordings.xspf", read_only(playlist::xspf))
         .route("/status-json.xsl", read_only(icecast::status))
         .route("/events", read_only(events::of_list))
-        .route("/openapi.json", read_only(openapi::openapi))
         .route("/recordings", read_only(list::list))
         .route("/recordings/{*name}", read_only(recordings::show))
         .route("/audio/{*name}", read_only(audio::audio))
         .route("/hls/{*name}", read_only(hls::hls))
-        .route("/waveform/{*name}", read_only(waveform::waveform));
+        .route("/waveform/{*name}", read_only(waveform::waveform))
+        .route_layer(axum::middleware::from_fn_with_state(access, admit));
+    // What is the same for everybody, and is in the program.
+    let open = health()
+        .route("/assets/{version}/{file}", read_only(assets::asset))
+        .route("/openapi.json", read_only(openapi::openapi));
+    let router = guarded.merge(open);
     finish(router, "/, /recordings, /audio/NAME, /hls/NAME/master.m3u8, /waveform/NAME.json", app, exchanges)
 }
 
@@ -255,12 +266,13 @@ fn watchers() -> Router<App> {
 /// What all of them have in common; `paths` are told to whoever asks for another.
 fn finish(router: Router<App>, paths: &'static str, app: App, exchanges: Exchanges) -> Router {
     let metrics = Arc::clone(&app.metrics);
+    let (cors, is_any) = (cors(&app.cors), app.cors == Cors::Any);
     router
         .fallback(async move |uri: Uri| no_such_path(&uri, paths))
         .with_state(app)
         .layer(axum::middleware::map_response(common_headers))
-        .layer(cors())
-        .layer(axum::middleware::from_fn(plain_options))
+        .layer(cors)
+        .layer(axum::middleware::from_fn_with_state(is_any, plain_options))
         .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| {
             metrics.panics.inc();
             tracing::error!("a request handler panicked");
@@ -279,7 +291,7 @@ async fn not_allowed(method: Method) -> Problem {
 }
 
 /// Answers an OPTIONS that is no CORS preflight; the layer behind this takes every one for that.
-async fn plain_options(request: Request, next: Next) -> Response {
+async fn plain_options(State(any_page): State<bool>, request: Request, next: Next) -> Response {
     let preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if *request.method() != Method::OPTIONS || preflight {
         return next.run(request).await;
@@ -287,16 +299,23 @@ async fn plain_options(request: Request, next: Next) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if any_page {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
     response
 }
 
-/// Any page may play what is public here, and see where it is in it.
-fn cors() -> CorsLayer {
+/// A page elsewhere may play what it has a pass for, and see where it is in it. What a browser knows of passwords is not for
+/// its taking, but a token that it has itself, which `*` does not stand for (Fetch 4.9).
+fn cors(allowed: &Cors) -> CorsLayer {
+    let origin = match allowed {
+        Cors::Any => Any.into(),
+        Cors::Only(origins) => AllowOrigin::list(origins.iter().cloned()),
+    };
     CorsLayer::new()
-        .allow_origin(Any)
+        .allow_origin(origin)
         .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers(Any)
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([
             header::ACCEPT_RANGES,
             header::CONTENT_LENGTH,

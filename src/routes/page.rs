@@ -13,6 +13,7 @@ use super::player::player;
 use super::summary::{page_path, with_query};
 use super::words::{clock, live, title, when};
 use super::{App, FromPath, assets, fresh, query};
+use crate::access::Pass;
 use crate::error::Problem;
 use crate::recording::Entry;
 
@@ -24,10 +25,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const LIST: &str = "list.js";
 
 /// The list of recordings, newest first.
-pub async fn index(State(app): State<App>, query: Result<Query<ListQuery>, QueryRejection>) -> Response {
+pub async fn index(
+    State(app): State<App>,
+    pass: Result<Pass, Problem>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Response {
     let listed = async {
         let query = query::checked(query)?;
-        Ok::<_, Problem>((list::find(&app, &query).await?, query))
+        Ok::<_, Problem>((list::find(&app, &pass?, &query).await?, query))
     };
     match listed.await {
         Ok((page, query)) => kept(document("Recordings", LIST, &list_of(&page, &query))),
@@ -36,13 +41,25 @@ pub async fn index(State(app): State<App>, query: Result<Query<ListQuery>, Query
 }
 
 /// The player of one recording.
-pub async fn play(State(app): State<App>, path: Result<FromPath<String>, Problem>) -> Response {
+pub async fn play(
+    State(app): State<App>,
+    pass: Result<Pass, Problem>,
+    path: Result<FromPath<String>, Problem>,
+) -> Response {
     let found = async {
-        let FromPath(name) = path?;
-        Ok::<_, Problem>(app.find(&name).await?.status()?)
+        let (FromPath(name), pass) = (path?, pass?);
+        Ok::<_, Problem>((app.find(&pass, &name).await?.status()?, pass))
     };
     match found.await {
-        Ok(status) => kept(document(&title(&status), "play.js", &player(&status))),
+        Ok((status, pass)) => {
+            let mut page = kept(document(&title(&status), "play.js", &player(&status, &pass)));
+            if pass.parameters().is_some() {
+                // Its address opens it, and goes into nobody's log.
+                let nothing = HeaderValue::from_static("no-referrer");
+                page.headers_mut().insert(header::REFERRER_POLICY, nothing);
+            }
+            page
+        }
         Err(problem) => refusal(problem),
     }
 }

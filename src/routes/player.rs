@@ -6,6 +6,7 @@ use tailcast_codecs::format::Format;
 
 use super::summary::{Summary, audio_path};
 use super::words::{FORMATS, clock, live, sound, title, when};
+use crate::access::Pass;
 use crate::recording::Status;
 
 /// What there is at one's fingertips, for the list of them.
@@ -24,7 +25,8 @@ const KEYS: [(&str, &str); 11] = [
 ];
 
 /// The page of a recording.
-pub fn player(status: &Status) -> Markup {
+pub fn player(status: &Status, pass: &Pass) -> Markup {
+    let audio = |format| pass.carried(audio_path(&status.name, format));
     let summary = serde_json::to_string(&Summary::of(status)).unwrap_or_default();
     html! {
         header { a href="/" { "All recordings" } }
@@ -33,9 +35,9 @@ pub fn player(status: &Status) -> Markup {
             p.about { @if let Some(when) = when(status) { (when) " · " } (sound(status.spec)) }
             noscript {
                 p { span.length { (clock(status.duration())) } @if status.extent.is_growing() { " so far" } }
-                audio controls preload="none" src=(audio_path(&status.name, Format::Mp3))
+                audio controls preload="none" src=(audio(Format::Mp3))
                     aria-label=(title(status)) {}
-                p { "As a file: " (links(status)) }
+                p { "As a file: " (links(audio)) }
             }
             div #player hidden {
                 (seek_bar())
@@ -150,10 +152,10 @@ fn keys() -> Markup {
 }
 
 /// The files of a recording.
-fn links(status: &Status) -> Markup {
+fn links(audio: impl Fn(Format) -> String) -> Markup {
     html! {
         @for (format, title) in FORMATS {
-            a href=(audio_path(&status.name, format)) { (title) } " "
+            a href=(audio(format)) { (title) } " "
         }
     }
 }

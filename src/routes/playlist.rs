@@ -15,49 +15,53 @@ use super::summary::page_path;
 use super::words::title;
 use super::xml::{self, Xml, element, some_text, text};
 use super::{App, query};
+use crate::access::Pass;
 use crate::error::Problem;
 use crate::http::Freshness;
 
 /// Extended M3U, in UTF-8.
 pub async fn m3u8(
     State(app): State<App>,
+    pass: Pass,
     base: Base,
     query: Result<Query<LibraryQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // Not the media type of HLS, whose lists are written alike: this is none.
-    answer(app, base, query, headers, "audio/x-mpegurl; charset=utf-8", |list| Ok(list.m3u8())).await
+    answer(app, (pass, base), query, headers, "audio/x-mpegurl; charset=utf-8", |list| Ok(list.m3u8())).await
 }
 
 /// PLS, version 2.
 pub async fn pls(
     State(app): State<App>,
+    pass: Pass,
     base: Base,
     query: Result<Query<LibraryQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    answer(app, base, query, headers, "audio/x-scpls; charset=utf-8", |list| Ok(list.pls())).await
+    answer(app, (pass, base), query, headers, "audio/x-scpls; charset=utf-8", |list| Ok(list.pls())).await
 }
 
 /// XSPF, version 1.
 pub async fn xspf(
     State(app): State<App>,
+    pass: Pass,
     base: Base,
     query: Result<Query<LibraryQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    answer(app, base, query, headers, "application/xspf+xml; charset=utf-8", |list| list.xspf()).await
+    answer(app, (pass, base), query, headers, "application/xspf+xml; charset=utf-8", |list| list.xspf()).await
 }
 
 async fn answer(
     app: App,
-    base: Base,
+    (pass, base): (Pass, Base),
     query: Result<Query<LibraryQuery>, QueryRejection>,
     headers: HeaderMap,
     media_type: &'static str,
     write: fn(&Playlist<'_>) -> io::Result<Vec<u8>>,
 ) -> Result<Response, Problem> {
-    let library = Library::find(&app, &query::checked(query)?).await?;
+    let library = Library::find(&app, &pass, &query::checked(query)?).await?;
     let whole = base.clone();
     library::answer(&base, headers, move || {
         let playlist = Playlist::of(&app.site.feed.title, &whole, &library)?;

@@ -10,6 +10,7 @@ use tailcast_codecs::Codec;
 use tailcast_codecs::format::{Format, Parameters};
 use tailcast_codecs::grid::{NANOS, scale};
 
+use crate::access::{Part, Refusal};
 use crate::error::Problem;
 use crate::recording::{Extent, Recording};
 use crate::rendition::Rendition;
@@ -92,6 +93,32 @@ impl RenditionQuery {
         self.part(recording, codec)
     }
 
+    /// The rendition asked for, of which no more than a part of the recording is to be given. It begins where that does and
+    /// ends where that does unless something else is said.
+    ///
+    /// # Errors
+    /// When it would be more; and those of [`rendition`](Self::rendition).
+    pub fn rendition_within(
+        &self,
+        recording: Arc<Recording>,
+        format: Format,
+        part: Part,
+    ) -> Result<Rendition, Problem> {
+        if part.is_whole() {
+            return self.rendition(recording, format);
+        }
+        let codec = format.codec(recording.spec(), self.parameters()?)?;
+        let (extent, rate) = (recording.extent(), recording.spec().rate);
+        let frames = |nanos| frames_in(nanos, rate);
+        let position = self.chosen_position()?.unwrap_or(Position::FromStart(part.from.unwrap_or(0)));
+        let start = position.frame(extent.frames, rate);
+        let duration = self.duration()?.map(frames);
+        let (start, duration) =
+            within(start, duration, (part.from.map(frames), part.to.map(frames))).ok_or(Refusal::Outside)?;
+        check_start(&recording, &extent, start, self.pos.as_deref().unwrap_or_default())?;
+        Ok(Rendition::new(recording, codec, start, duration))
+    }
+
     /// The part asked for of a recording in a codec.
     ///
     /// # Errors
@@ -161,6 +188,24 @@ pub fn refused(name: &'static str, text: &str, what: &str, allowed: &str) -> Pro
     Problem::parameter(name, format!("`{text}` is not {what} (allowed: {allowed})"))
 }
 
+/// What begins at a frame and lasts for so many or to the end, cut so that it is within a part; nothing if it is not. Two
+/// times are rounded to frames one by one, so that one may be over.
+fn within(
+    start: u64,
+    duration: Option<u64>,
+    (from, to): (Option<u64>, Option<u64>),
+) -> Option<(u64, Option<u64>)> {
+    if start < from.unwrap_or(0) {
+        return None;
+    }
+    let Some(to) = to else { return Some((start, duration)) };
+    let most = to.checked_sub(start).filter(|most| *most > 0)?;
+    match duration {
+        Some(duration) if duration > most.saturating_add(1) => None,
+        duration => Some((start, Some(duration.map_or(most, |duration| duration.min(most))))),
+    }
+}
+
 /// A start beyond the end is refused; one that a growing recording can come to within its growth timeout is
 /// waited for.
 fn check_start(recording: &Recording, extent: &Extent, start: u64, written: &str) -> Result<(), Problem> {
@@ -180,4 +225,32 @@ fn check_start(recording: &Recording, extent: &Extent, start: u64, written: &str
 pub fn coming(recording: &Recording, extent: &Extent) -> u64 {
     let timeout = u64::try_from(recording.growth_timeout().as_nanos()).unwrap_or(u64::MAX);
     extent.frames.saturating_add(frames_in(timeout, recording.spec().rate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_a_part_is_given_whatever_is_asked_for() {
+        let part = (Some(100), Some(200));
+        assert_eq!(within(100, None, part), Some((100, Some(100))));
+        assert_eq!(within(150, None, part), Some((150, Some(50))));
+        assert_eq!(within(150, Some(10), part), Some((150, Some(10))));
+        assert_eq!(within(150, Some(51), part), Some((150, Some(50))), "rounded");
+        for (start, duration) in [
+            (99, None),
+            (99, Some(1)),
+            (200, None),
+            (300, Some(1)),
+            (150, Some(52)),
+            (100, Some(u64::MAX)),
+            (0, None),
+        ] {
+            assert_eq!(within(start, duration, part), None, "{start} {duration:?}");
+        }
+        assert_eq!(within(100, None, (Some(100), None)), Some((100, None)));
+        assert_eq!(within(0, None, (None, Some(200))), Some((0, Some(200))));
+        assert_eq!(within(5, Some(5), (Some(9), Some(3))), None, "a part of nothing");
+    }
 }

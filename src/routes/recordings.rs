@@ -14,8 +14,9 @@ use tailcast_codecs::format::{Format, Parameters};
 use super::query::{self, RenditionQuery};
 use super::summary::Summary;
 use super::{App, FromPath, blocking, chapters, events, fresh};
+use crate::access::Pass;
 use crate::error::Problem;
-use crate::recording::{Extent, Recording, RecordingError};
+use crate::recording::{Extent, Recording};
 use crate::rendition::{Rendition, Shape};
 use crate::time::{Position, frames_in, seconds};
 
@@ -81,19 +82,20 @@ pub struct PlaceQuery {
 /// One recording; with `byte` or `time`, a place in one rendition of it; or its events, or its chapters.
 pub async fn show(
     State(app): State<App>,
+    pass: Pass,
     FromPath(name): FromPath<String>,
     place: Result<Query<PlaceQuery>, QueryRejection>,
     rendition: Result<Query<RenditionQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (place, rendition) = (query::checked(place)?, query::checked(rendition)?);
-    if let Some(recording) = stem(&app, &name, "/events").await? {
-        return Ok(events::of_recording(app, recording));
+    if let Some(recording) = stem(&app, &pass, &name, "/events").await? {
+        return Ok(events::of_recording(app, pass, recording));
     }
-    if let Some(recording) = stem(&app, &name, "/chapters.json").await? {
+    if let Some(recording) = stem(&app, &pass, &name, "/chapters.json").await? {
         return chapters::of(&recording, &headers);
     }
-    let recording = app.find(&name).await?;
+    let recording = app.find(&pass, &name).await?;
     if place.byte.is_none() && place.time.is_none() {
         return Ok(fresh(Json(blocking(move || Details::of(&recording)).await??)));
     }
@@ -108,11 +110,11 @@ pub async fn show(
 }
 
 /// The recording of which what `ending` says is asked for, if it is. (`show/events` may be the name of a recording, too.)
-async fn stem(app: &App, name: &str, ending: &str) -> Result<Option<Arc<Recording>>, Problem> {
+async fn stem(app: &App, pass: &Pass, name: &str, ending: &str) -> Result<Option<Arc<Recording>>, Problem> {
     let Some(stem) = name.strip_suffix(ending) else { return Ok(None) };
-    match app.find(stem).await {
+    match app.find(pass, stem).await {
         Ok(recording) => Ok(Some(recording)),
-        Err(RecordingError::NotFound(_)) => Ok(None),
+        Err(error) if error.is_elsewhere() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

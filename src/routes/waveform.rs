@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::headers::{freshness, joined, refusal, text};
 use super::{App, FromPath, blocking, may_break_off, no_body, query};
+use crate::access::Pass;
 use crate::error::Problem;
 use crate::http::{Request, Verdict, verdict};
 use crate::recording::{Extent, Recording};
@@ -46,6 +47,7 @@ pub struct WaveformQuery {
 /// Answers a request for a waveform.
 pub async fn waveform(
     State(app): State<App>,
+    pass: Pass,
     method: Method,
     FromPath(path): FromPath<String>,
     query: Result<Query<WaveformQuery>, QueryRejection>,
@@ -54,7 +56,7 @@ pub async fn waveform(
     let query = query::checked(query)?;
     app.check_running()?;
     let (name, form) = parts(&path)?;
-    let recording = app.find(name).await?;
+    let recording = app.find(&pass, name).await?;
     let extent = recording.known()?;
     let wanted = query.wanted(&recording, &extent)?;
     let view = View::new(recording, extent, wanted);

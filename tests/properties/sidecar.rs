@@ -35,9 +35,10 @@ fn is_of_use(sidecar: &Sidecar) {
 }
 
 fn written(sidecar: &Sidecar) -> String {
-    let Sidecar { pcm, title, description, author, image, chapters, started, ended } = sidecar;
+    let Sidecar { pcm, title, description, author, image, chapters, started, ended, rule } = sidecar;
     let mut table = toml::Table::new();
     table.insert("ended".into(), (*ended).into());
+    table.insert("private".into(), rule.private.into());
     table.extend(texts([
         ("pcm", &pcm.map(|pcm| pcm.to_string())),
         ("title", title),
@@ -45,6 +46,7 @@ fn written(sidecar: &Sidecar) -> String {
         ("author", author),
         ("image", image),
         ("started", started),
+        ("embargo", &rule.embargo.map(|until| until.to_string())),
     ]));
     if !chapters.is_empty() {
         table.insert("chapters".into(), chapters.iter().map(written_chapter).collect::<Vec<_>>().into());

@@ -1,0 +1,187 @@
+//! The recordings, for who has a pass.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Opens, Part, Pass, Refusal};
+use crate::error::Problem;
+use crate::recording::{
+    Catalogue, Changes, Entries, News, Recording, RecordingError, RecordingName, Status, public,
+};
+
+/// The recordings of a folder, each for whom it is. What is not for somebody is not there for him.
+#[derive(Debug, Clone)]
+pub struct Guarded(Catalogue);
+
+/// A recording, and the part of it that somebody may have.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) recording: Arc<Recording>,
+    pub(crate) part: Part,
+}
+
+/// Why somebody does not get a recording.
+#[derive(Debug)]
+pub(crate) enum NotOpened {
+    /// By what is there, or is said to be.
+    Recording(RecordingError),
+    /// By the signature, whatever is there.
+    Signature(Refusal),
+}
+
+impl NotOpened {
+    /// Whether there may be something under another name.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Recording(RecordingError::NotFound(_)) | Self::Signature(Refusal::Forged))
+    }
+}
+
+impl From<RecordingError> for NotOpened {
+    fn from(error: RecordingError) -> Self {
+        Self::Recording(error)
+    }
+}
+
+impl From<Refusal> for NotOpened {
+    fn from(refusal: Refusal) -> Self {
+        Self::Signature(refusal)
+    }
+}
+
+impl From<NotOpened> for Problem {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::Recording(error) => error.into(),
+            NotOpened::Signature(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl Guarded {
+    /// Those of a catalogue.
+    pub(crate) fn new(catalogue: Catalogue) -> Self {
+        Self(catalogue)
+    }
+
+    /// All of them, for what gives nothing of them to anybody who reads.
+    pub(crate) fn all(&self) -> &Catalogue {
+        &self.0
+    }
+
+    /// The recording of a name, just looked at, for who may have all of it. Blocks.
+    ///
+    /// # Errors
+    /// When there is none for him, or it cannot be read or understood.
+    pub(crate) fn find(&self, pass: &Pass, name: &RecordingName) -> Result<Arc<Recording>, NotOpened> {
+        let Opened { recording, part } = self.find_part(pass, name)?;
+        if part.is_whole() { Ok(recording) } else { Err(Refusal::Part.into()) }
+    }
+
+    /// The same, and the part of it that he may have: it is for who calls to give no more.
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find).
+    pub(crate) fn find_part(&self, pass: &Pass, name: &RecordingName) -> Result<Opened, NotOpened> {
+        // Before anything is looked for: what is wrong with a signature does not depend on what is there.
+        let part = pass.part(name)?;
+        let missing = || RecordingError::NotFound(name.to_string());
+        match self.0.find(name) {
+            Ok(recording) if pass.opens(name, recording.rule()) => Ok(Opened { recording, part }),
+            Ok(_) => Err(missing().into()),
+            Err(error @ (RecordingError::NotFound(_) | RecordingError::Name { .. })) => Err(error.into()),
+            // That it is there and broken is told to nobody to whom it is not told that it is there.
+            Err(error) if pass.opens(name, self.0.rule(name)) => Err(error.into()),
+            Err(_) => Err(missing().into()),
+        }
+    }
+
+    /// As [`find`](Self::find), if that can be had without waiting for a disk.
+    pub(crate) fn at_hand(&self, pass: &Pass, name: &RecordingName) -> Option<Arc<Recording>> {
+        self.part_at_hand(pass, name).filter(|opened| opened.part.is_whole()).map(|opened| opened.recording)
+    }
+
+    /// As [`find_part`](Self::find_part), if that can be had without waiting for a disk.
+    pub(crate) fn part_at_hand(&self, pass: &Pass, name: &RecordingName) -> Option<Opened> {
+        let part = pass.part(name).ok()?;
+        let recording = self.0.at_hand(name)?;
+        pass.opens(name, recording.rule()).then_some(Opened { recording, part })
+    }
+
+    /// That somebody may have lists at all.
+    ///
+    /// # Errors
+    /// When he has come for one recording.
+    pub(crate) fn check_lists(&self, pass: &Pass) -> Result<(), Problem> {
+        pass.lists().map(drop).map_err(Problem::from)
+    }
+
+    /// Every recording that there is for somebody, newest first.
+    ///
+    /// # Errors
+    /// When the folder itself cannot be read, or he has come for one recording.
+    pub(crate) async fn list(&self, pass: &Pass) -> Result<Entries, Problem> {
+        let is_all = pass.lists()?;
+        let entries = self.0.list().await.map_err(Problem::internal)?;
+        let told = if is_all { Arc::clone(&entries) } else { public(&entries, pass.at) };
+        if told.len() < entries.len()
+            && let Some(closed) = entries.iter().find(|entry| entry.rule.is_closed(pass.at))
+        {
+            pass.access.tell_if_shut(&closed.name);
+        }
+        Ok(told)
+    }
+
+    /// Tells of what changes in that list, for as long as what is returned lives.
+    ///
+    /// # Errors
+    /// When he has come for one recording.
+    pub(crate) fn watch_list(&self, pass: &Pass) -> Result<Watcher, Problem> {
+        Ok(Watcher { is_all: pass.lists()?, news: self.0.watch_list() })
+    }
+}
+
+impl Pass {
+    /// What is known of a recording that it has opened, if it still does: its sidecar may say otherwise by now.
+    ///
+    /// # Errors
+    /// When it is lost, or as good as.
+    pub(crate) fn still(&self, recording: &Recording) -> Result<Status, RecordingError> {
+        let status = recording.status()?;
+        let is_open = self.opens(&status.name, status.sidecar.rule);
+        if is_open { Ok(status) } else { Err(RecordingError::NotFound(status.name.to_string())) }
+    }
+
+    /// Whether it has all in lists, or what takes no pass.
+    fn lists(&self) -> Result<bool, Refusal> {
+        match self.opens {
+            Opens::Everything => Ok(true),
+            Opens::Public => Ok(false),
+            Opens::Signed(_) => Err(Refusal::List),
+        }
+    }
+}
+
+/// Somebody who is told what changes in the list.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    is_all: bool,
+    news: broadcast::Receiver<Arc<News>>,
+}
+
+impl Watcher {
+    /// What has changed, for him.
+    ///
+    /// # Errors
+    /// When there is nobody any more who tells, or he was too slow.
+    pub(crate) async fn recv(&mut self) -> Result<Changes, RecvError> {
+        loop {
+            let news = self.news.recv().await?;
+            let changes = if self.is_all { &news.all } else { &news.public };
+            if !changes.is_empty() {
+                return Ok(changes.clone());
+            }
+        }
+    }
+}
