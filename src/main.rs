@@ -15,6 +15,7 @@
 
 use std::error::Error;
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -164,6 +165,11 @@ fn announce(config: &Config, server: &Server) {
     tracing::info!("serving {root} on http://{}/", server.address());
     if let Some(address) = server.admin_address() {
         tracing::info!("metrics on http://{address}/metrics");
+    }
+    for (name, path) in &config.secrets {
+        if std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0) {
+            tracing::warn!("{name} {}: everybody on this machine may read it (chmod o= it)", path.display());
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use tailcast::demo::piece;
 use tempfile::TempDir;
 
 /// Options of `serve`, each with a value that is none.
-const WRONG: [(&str, &str); 18] = [
+const WRONG: [(&str, &str); 22] = [
     ("root", "/there/is/no/such/folder"),
     ("listen", "localhost"),
     ("pcm", "s17le:48000:2"),
@@ -40,6 +40,10 @@ const WRONG: [(&str, &str); 18] = [
     ("feed-language", "a language"),
     ("feed-category", ">"),
     ("feed-explicit", "yes"),
+    ("read-token-file", "/there/are/no/such/tokens"),
+    ("read-token-for", "some"),
+    ("sign-key-file", "/there/is/no/such/key"),
+    ("cors-origin", "radio.example"),
 ];
 
 /// The program, with nothing in the environment that it would listen to.
@@ -444,6 +448,11 @@ async fn the_command_line_goes_before_the_environment_and_that_before_the_file()
 async fn the_commented_file_serves_with_everything_in_it_switched_on() {
     let (_root, path, beside) = some_root();
     let text = include_str!("../docs/tailcast.toml").replace("/srv/recordings", &path);
+    let text = text.replace("/etc/", &format!("{}/", beside.path().display()));
+    // So that it can be asked below.
+    let text = text.replace("read-token-for = \"all\"", "read-token-for = \"private\"");
+    fs::write(beside.path().join("tailcast.readers"), "token\n").unwrap();
+    fs::write(beside.path().join("tailcast.key"), [1; 32]).unwrap();
     let is_option = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
     let on: Vec<&str> = text
         .lines()
@@ -1234,4 +1243,110 @@ async fn under_nohup_the_terminals_end_is_not_the_servers() {
     );
     assert_eq!(Open::at(server.url("/healthz"), &[]).await.rest().await.status, 200);
     assert_eq!(server.terminate().code(), Some(0));
+}
+
+// ---- tailcast sign, and what it opens
+
+/// A folder with a private recording, and a server of it that takes the token `right` and signed URLs; the key is beside.
+fn guarded() -> (Root, TempDir, Daemon) {
+    let (root, path, beside) = some_root();
+    root.write("show.toml", "private = true\nended = true");
+    let file = |name: &str| beside.path().join(name).display().to_string();
+    fs::write(file("key"), [b'k'; 32]).unwrap();
+    fs::write(file("tokens"), "# of the tests\nright\n").unwrap();
+    let (key, tokens) = (file("key"), file("tokens"));
+    let mut options = vec!["serve", "--root", &path, "--listen", "127.0.0.1:0"];
+    options.extend(["--sign-key-file", &key, "--read-token-file", &tokens]);
+    let server = Daemon::start(program(&options));
+    (root, beside, server)
+}
+
+fn sign(key: &Path, more: &[&str]) -> Command {
+    let mut command = program(&["sign", "--key-file"]);
+    command.arg(key).args(more);
+    command
+}
+
+fn url_of(command: Command) -> String {
+    let output = output(command);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_is_signed_opens_what_it_leads_to_and_its_signature_is_in_no_log() {
+    let (_root, beside, mut server) = guarded();
+    let (address, key) = (server.address().await, beside.path().join("key"));
+    for path in
+        ["/audio/show.mp3", "/audio/show?pos=0.05", "/hls/show/master.m3u8", "/play/show", "/recordings/show"]
+    {
+        assert_eq!(get(address, path).await.status, 401, "{path}");
+        let url = url_of(sign(&key, &["--url", &format!("http://{address}{path}")]));
+        let signed = url.strip_prefix(&format!("http://{address}")).unwrap();
+        assert!(signed.starts_with(path), "{signed}");
+        assert_eq!(get(address, signed).await.status, 200, "{signed}");
+    }
+    let part = url_of(sign(
+        &key,
+        &[
+            "--url",
+            "/audio/show.wav",
+            "--from",
+            "0",
+            "--to",
+            "0:00:00.05",
+            "--expires",
+            "2126-01-01T00:00:00Z",
+        ],
+    ));
+    assert_eq!(get(address, &part).await.status, 200, "{part}");
+    assert_eq!(get(address, &format!("{part}&pos=0.05")).await.status, 403, "{part}");
+    let sig = part.split_once("sig=").unwrap().1.to_owned();
+    assert_eq!(get(address, &part.replace("&sig=", "&%73ig=")).await.status, 200);
+    assert_eq!(get(address, &part.replace("&sig=", "&sig=x")).await.status, 403);
+    let said = async |server: &Daemon| server.stdout() + &server.stderr();
+    let mut all = String::new();
+    for _ in 0..1000 {
+        all = said(&server).await;
+        if all.matches("status=403").count() > 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(all.contains("sig=...") && all.contains("status=403"), "{all}");
+    assert!(!all.contains(&sig[..10]) && !all.contains("right"), "{all}");
+}
+
+#[test]
+fn what_cannot_be_signed_is_named() {
+    let (_root, _path, beside) = some_root();
+    let key = beside.path().join("key");
+    fs::write(&key, [b'k'; 32]).unwrap();
+    let short = beside.path().join("short");
+    fs::write(&short, "short").unwrap();
+    fails(sign(&short, &["--url", "/audio/show"]), &["--key-file: ", "5 bytes"]);
+    fails(sign(&beside.path().join("none"), &["--url", "/audio/show"]), &["--key-file: ", "No such file"]);
+    for (options, named) in [
+        (&["--url", "/feed.xml"][..], "--url: `/feed.xml`"),
+        (&["--url", "/audio/../x"], "--url: `../x`"),
+        (&["--url", "/play/show", "--from", "1"], "--url: `/play/show`"),
+        (&["--url", "/audio/show", "--expires", "soon"], "--expires: `soon`"),
+        (&["--url", "/audio/show", "--expires", "2020-01-01T00:00:00Z"], "--expires: `2020-01-01T00:00:00Z`"),
+        (&["--url", "/audio/show", "--from", "-5"], "--from: `-5`"),
+        (&["--url", "/audio/show", "--to", "live"], "--to: `live`"),
+        (&["--url", "/audio/show", "--from", "2", "--to", "2"], "--to: `2`"),
+        (&["--url", "/audio/show?sig=x"], "--url: `/audio/show?sig=x`"),
+    ] {
+        fails(sign(&key, options), &[named]);
+    }
+}
+
+#[test]
+fn a_file_of_no_tokens_and_a_key_that_is_too_short_are_refused_at_the_start() {
+    let (_root, path, beside) = some_root();
+    let file = beside.path().join("file").display().to_string();
+    fs::write(&file, "# nobody\n").unwrap();
+    let serve = |option| program(&["serve", "--root", &path, option, &file]);
+    fails(serve("--read-token-file"), &["--read-token-file: ", &file, "no token"]);
+    fails(serve("--sign-key-file"), &["--sign-key-file: ", &file, "at least 32"]);
 }

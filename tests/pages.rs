@@ -166,7 +166,7 @@ async fn whatever_a_page_loads_is_served_and_all_of_it_is_small() {
             let names = imports.map(|line| line.rsplit('\'').nth(1).unwrap().trim_start_matches("./"));
             paths.extend(names.map(|name| format!("{folder}/{name}")));
         }
-        assert!(bytes < 60_000, "{bytes} bytes of {path}");
+        assert!(bytes < 61_000, "{bytes} bytes of {path}");
         served.append(&mut loaded);
     }
     let written: BTreeSet<String> =

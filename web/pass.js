@@ -1,7 +1,7 @@
-// What opens the page, if its address is signed: what it asks for takes that too.
+// What opens the page, if its address is signed, opens what it asks for.
 
-const given = new URLSearchParams(location.search);
-const pass = ['expires', 'sig'].filter((name) => given.has(name)).map((name) => `${name}=${encodeURIComponent(given.get(name))}`);
+const given = [...new URLSearchParams(location.search)].filter(([name]) => name === 'expires' || name === 'sig');
+const pass = new URLSearchParams(given).toString();
 
 /** A path with it, if there is any; it may have a query already. */
-export const signed = (path) => [path, ...pass].reduce((url, pair) => `${url}${url.includes('?') ? '&' : '?'}${pair}`);
+export const signed = (path) => (pass ? `${path}${path.includes('?') ? '&' : '?'}${pass}` : path);

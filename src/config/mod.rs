@@ -55,6 +55,8 @@ pub struct Config {
     pub log: String,
     /// How it is written.
     pub log_format: LogFormat,
+    /// Files that others are not to read, each with its option.
+    pub secrets: Vec<(Origin, PathBuf)>,
     /// By which names the options were given that may yet turn out not to work.
     pub names: Names,
 }
@@ -514,6 +516,10 @@ impl Settings<'_> {
             cors: self.get("cors-origin", values::cors)?,
             log: self.get("log", values::filter)?,
             log_format: self.get("log-format", values::log_format)?,
+            secrets: ["read-token-file", "sign-key-file"]
+                .into_iter()
+                .filter_map(|name| self.find(name).map(|(origin, path)| (origin, path.into())))
+                .collect(),
             names: Names {
                 root: name("root"),
                 listen: name("listen"),

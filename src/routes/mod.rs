@@ -64,11 +64,11 @@ use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt, stream};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::access::{Access, Guarded, NotOpened, Pass, admit};
 use crate::config::Cors;
@@ -315,7 +315,7 @@ fn cors(allowed: &Cors) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origin)
         .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers(AllowHeaders::mirror_request())
+        .allow_headers([HeaderName::from_static("*"), header::AUTHORIZATION])
         .expose_headers([
             header::ACCEPT_RANGES,
             header::CONTENT_LENGTH,
