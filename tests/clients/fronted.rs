@@ -8,6 +8,8 @@ use crate::judge::{Desk, says};
 use crate::stage::{Client, FORMATS, PCM, Recorder, finished, longer_than, seconds, server};
 use crate::support::judged::Judged;
 use crate::support::{Root, Running, eventually, wait};
+use tailcast::access::{Grant, Key, Part, Settings, Tokens, TokensFor};
+use tailcast::recording::RecordingName;
 
 pub const TESTS: &[Judged] = &[
     Judged { name: "nginx_gives_what_has_ended_again_without_asking", judges: NEEDED, test: ended_is_kept },
@@ -19,6 +21,7 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "nginx_keeps_clips_of_what_grows", judges: NEEDED, test: clips_are_kept },
     Judged { name: "nginx_keeps_nothing_of_what_has_only_stood_still", judges: NEEDED, test: still_is_not },
     Judged { name: "nginx_passes_events_on_at_once", judges: NEEDED, test: events },
+    Judged { name: "nginx_gives_nobody_what_another_had_a_token_for", judges: NEEDED, test: passes },
     Judged { name: "nginx_answers_to_ranges_and_conditions_as_the_server", judges: NEEDED, test: conditions },
 ];
 
@@ -132,6 +135,39 @@ fn ended_is_kept() {
         let part = front.get("/audio/show.wav", &["-r", "1048575-1048576"]);
         assert_eq!((part.status(), part.header("x-cache")), ("206", Some("hit")));
         assert_eq!(part.body, whole[1_048_575..=1_048_576]);
+    });
+}
+
+/// Each is asked for by who may, and then by who may not, and the other way round.
+fn passes() {
+    let root = finished(&seconds(3));
+    root.write("secret.toml", format!("pcm = '{PCM}'\nended = true\nprivate = true"));
+    root.write("secret.pcm", seconds(3));
+    wait(async {
+        for (tokens_for, shut) in [(TokensFor::All, "401"), (TokensFor::Private, "404")] {
+            let key = Key::parse(&[1; 32]).unwrap();
+            let name = RecordingName::parse("secret").unwrap();
+            let signed = key.sign(&Grant { name, part: Part::default(), expires: i64::MAX });
+            let tokens = Some(Tokens::parse("token").unwrap());
+            let access = Settings { tokens, tokens_for, key: Some(key) };
+            let server = Running::with(&root, |config| config.access = access).await;
+            let front = Front::before(&server).await;
+            for _ in 0..2 {
+                let path = "/audio/secret.mp3";
+                let whole = front.get(path, &["-u", "me:token"]);
+                assert_eq!((whole.status(), whole.header("x-cache")), ("200", None));
+                assert_eq!(front.get(path, &[]).status(), shut);
+                assert_eq!(front.get(path, &["-u", "me:other"]).status(), "401");
+                let signed = front.get(&format!("{path}?{signed}"), &[]);
+                assert!(signed.status() == "200" && signed.body == whole.body);
+                assert_eq!(front.get(&format!("{path}?expires=1&sig=x"), &[]).status(), "403");
+                let public = front.get("/audio/show.mp3", &[]);
+                assert_eq!(public.status(), if tokens_for == TokensFor::All { "401" } else { "200" });
+            }
+            // The answer to what is asked first, and the slice.
+            let kept = if tokens_for == TokensFor::All { 0 } else { 2 };
+            assert_eq!(front.kept().len(), kept);
+        }
     });
 }
 
