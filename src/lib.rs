@@ -231,7 +231,7 @@ impl Server {
         let exchanges = Exchanges { clients: Arc::clone(&clients), metrics: Arc::clone(&metrics) };
         let listeners = routes::listeners(app.clone(), exchanges, admin.is_none());
         let connections =
-            Connections::new(&limits, Arc::clone(&metrics), clients, app.catalogue.all().clone());
+            Connections::new(&limits, Arc::clone(&metrics), clients, app.catalogue.unguarded().clone());
         let served = connections.serve(listener, listeners, stopping.clone());
         // With room of its own, so that whoever watches gets in when the server is full; and to the last.
         let (_never, open) = watch::channel(false);
@@ -239,7 +239,7 @@ impl Server {
             // Whoever watches is not to be kept out by those who listen from the same address.
             let limits = Limits { connections: FOR_WATCHERS, ..limits.clone() };
             let clients = Clients::new(&limits);
-            let (metrics, catalogue) = (Arc::clone(&metrics), app.catalogue.all().clone());
+            let (metrics, catalogue) = (Arc::clone(&metrics), app.catalogue.unguarded().clone());
             let connections =
                 Connections::new(&limits, Arc::clone(&metrics), Arc::clone(&clients), catalogue);
             let exchanges = Exchanges { clients, metrics };

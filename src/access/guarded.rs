@@ -1,14 +1,15 @@
 //! The recordings, for who has a pass.
 
+use std::io;
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 
 use super::{Opens, Part, Pass, Refusal};
 use crate::error::Problem;
 use crate::recording::{
-    Catalogue, Changes, Entries, News, Recording, RecordingError, RecordingName, Status, public,
+    Catalogue, Changes, Entries, Extent, News, Recording, RecordingError, RecordingName, Status, public,
 };
 
 /// The recordings of a folder, each for whom it is. What is not for somebody is not there for him.
@@ -65,9 +66,19 @@ impl Guarded {
         Self(catalogue)
     }
 
-    /// All of them, for what gives nothing of them to anybody who reads.
-    pub(crate) fn all(&self) -> &Catalogue {
+    /// All of them, for what gives nothing of them to anybody who reads. (No handler of one who reads calls it: a test looks.)
+    pub(crate) fn unguarded(&self) -> &Catalogue {
         &self.0
+    }
+
+    /// As [`Catalogue::follow`], of one that was opened.
+    pub(crate) fn follow(&self, recording: &Arc<Recording>, listener: &watch::Receiver<Extent>) {
+        self.0.follow(recording, listener);
+    }
+
+    /// As [`Catalogue::check`].
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.0.check()
     }
 
     /// The recording of a name, just looked at, for who may have all of it. Blocks.
@@ -183,5 +194,55 @@ impl Watcher {
                 return Ok(changes.clone());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use http::HeaderMap;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::access::{Access, Grant, Key, Settings};
+
+    fn pass(access: &Arc<Access>, query: &str) -> Pass {
+        access.pass(&format!("/?{query}").parse().unwrap(), &HeaderMap::new(), Timestamp::now()).unwrap()
+    }
+
+    /// What is open because somebody may listen to it is no more at hand for who may not.
+    #[test]
+    fn what_is_at_hand_is_so_for_who_may_have_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("secret.toml"), "private = true\nended = true").unwrap();
+        fs::write(folder.path().join("secret.pcm"), [0; 64]).unwrap();
+        let pcm = "s16le:8000:1".parse().unwrap();
+        let guarded = Guarded::new(Catalogue::open(folder.path(), pcm, Duration::from_secs(2)).unwrap());
+        let name = RecordingName::parse("secret").unwrap();
+        let kept = guarded.unguarded().find(&name).unwrap();
+        // What was written just now is not; and on a file system that cannot say so nothing is.
+        for _ in 0..1000 {
+            if guarded.unguarded().at_hand(&name).is_some() {
+                break;
+            }
+            guarded.unguarded().find(&name).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let key = Key::parse(&[1; 32]).unwrap();
+        let signed = |from| {
+            let part = Part { from, to: None };
+            key.sign(&Grant { name: name.clone(), part, expires: i64::MAX })
+        };
+        let access = Access::new(Settings { key: Some(key.clone()), ..Settings::default() });
+        let is_at_hand = |query: &str| guarded.at_hand(&pass(&access, query), &name).is_some();
+        let is_in_part = |query: &str| guarded.part_at_hand(&pass(&access, query), &name).is_some();
+        assert_eq!(is_at_hand(&signed(None)), guarded.unguarded().at_hand(&name).is_some());
+        assert!(!is_at_hand("") && !is_in_part(""));
+        assert!(!is_at_hand("sig=x&expires=1") && !is_in_part("sig=x&expires=1"));
+        assert!(!is_at_hand(&signed(Some(0))));
+        assert_eq!(is_in_part(&signed(Some(0))), is_at_hand(&signed(None)));
+        drop(kept);
     }
 }

@@ -77,7 +77,7 @@ fn list_changes(changes: &Changes) -> ListChanges {
 /// What becomes of one recording, first how it is.
 pub fn of_recording(app: App, pass: Pass, recording: Arc<Recording>) -> Response {
     let extent = recording.subscribe();
-    app.catalogue.all().follow(&recording, &extent);
+    app.catalogue.follow(&recording, &extent);
     let watching = Watching { pass, recording, extent, stop: app.stop, told: None };
     told(stream::unfold(Some(watching), async |watching| watching?.next().await))
 }

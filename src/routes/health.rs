@@ -15,7 +15,7 @@ pub async fn healthz(State(app): State<App>) -> Result<Response, Problem> {
 /// That it should be sent listeners: it is not stopping, and its folder can be read.
 pub async fn readyz(State(app): State<App>) -> Result<Response, Problem> {
     app.check_running()?;
-    let catalogue = app.catalogue.all().clone();
+    let catalogue = app.catalogue.clone();
     blocking(move || catalogue.check()).await?.map_err(Problem::not_ready)?;
     Ok(fresh("ready\n"))
 }

@@ -143,7 +143,7 @@ impl App {
         let now = extent.borrow_and_update().clone();
         // Only then: a finished recording's file need not be watched.
         if now.is_growing() {
-            self.catalogue.all().follow(recording, extent);
+            self.catalogue.follow(recording, extent);
         }
         match now.state {
             RecordingState::Lost(error) => Err(error.into()),
