@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer};
 use tailcast_codecs::format::FormatError;
 
@@ -26,6 +26,9 @@ pub struct Problem {
     /// The query parameter at fault, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'static str>,
+    /// A header that goes with it.
+    #[serde(skip)]
+    extra: Option<(HeaderName, String)>,
     /// Seconds after which to come again, if that may help.
     #[serde(skip)]
     retry_after: Option<u32>,
@@ -46,6 +49,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.to_string(),
             parameter: None,
+            extra: None,
             retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }
     }
@@ -107,13 +111,61 @@ impl Problem {
     }
 
     /// A method that the path does not have.
-    pub fn method(method: &http::Method) -> Self {
-        Self::new(
+    pub fn method(method: &http::Method, allowed: &'static str) -> Self {
+        let mut problem = Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method",
-            "Recordings are read here, with GET or HEAD",
-            format!("`{method}` is not allowed (allowed: GET, HEAD, OPTIONS)"),
-        )
+            "The path does not have this method",
+            format!("`{method}` is not allowed (allowed: {allowed})"),
+        );
+        problem.extra = Some((header::ALLOW, allowed.to_owned()));
+        problem
+    }
+
+    /// Somebody who may not write here.
+    pub fn writing(detail: impl ToString) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "writing", "Recordings may not be written from there", detail)
+    }
+
+    /// Somebody who has not said that he may write.
+    pub fn token() -> Self {
+        let detail = "`Authorization` is to have a token of --ingest-token-file: `Bearer TOKEN`, or `Basic` with it as the \
+                      password";
+        Self::new(StatusCode::UNAUTHORIZED, "token", "Writing takes a token", detail)
+    }
+
+    /// Something that is in the way of writing.
+    pub fn conflict(detail: impl ToString) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "The recording cannot be written to now", detail)
+    }
+
+    /// A place in a recording at which it does not go on.
+    pub fn offset(given: u64, len: u64) -> Self {
+        let detail = format!("`Upload-Offset` is {given}, and the recording goes on at {len}");
+        let mut problem =
+            Self::new(StatusCode::CONFLICT, "offset", "The recording goes on elsewhere", detail);
+        problem.extra = Some((HeaderName::from_static("upload-offset"), len.to_string()));
+        problem
+    }
+
+    /// A body of a kind that is not taken.
+    pub fn media_type(detail: impl ToString) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body is not taken", detail)
+    }
+
+    /// A body or a header of whoever writes that cannot be used.
+    pub fn upload(detail: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "upload", "The upload cannot be used", detail)
+    }
+
+    /// There is no room for more of a recording.
+    pub fn no_space(detail: impl ToString) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", "There is no room for more of it", detail)
+    }
+
+    /// The system does not take what is written.
+    pub fn unwritable(detail: impl ToString) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unwritable", "The recording cannot be written", detail)
     }
 
     /// A condition of the request's headers that does not hold, with the header.
@@ -219,14 +271,16 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.slug == "reading" {
+        if self.status() == StatusCode::UNAUTHORIZED {
             // Bearer first, since some look at the first alone; browsers ask their user for the other.
             for scheme in ["Bearer realm=\"tailcast\"", "Basic realm=\"tailcast\", charset=\"UTF-8\""] {
                 headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
             }
         }
-        if self.status() == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+        if let Some((name, value)) = &self.extra
+            && let Ok(value) = HeaderValue::from_str(value)
+        {
+            headers.insert(name, value);
         }
         headers
     }

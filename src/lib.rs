@@ -42,6 +42,7 @@
 //! | [`hls`] | a rendition as files of some seconds, and their playlists |
 //! | [`waveform`] | the least and the greatest sample of each pixel, and their stream |
 //! | [`access`] | who may read what |
+//! | [`ingest`] | recordings that are sent here |
 //! | [`http`] | decisions about conditions and ranges, without a socket |
 //! | [`routes`] | the endpoints; what the pages show is in `web/` |
 //! | [`encode`], [`demo`] | the other two commands |
@@ -72,6 +73,7 @@ mod exchange;
 pub mod hls;
 pub mod http;
 pub mod icy;
+pub mod ingest;
 mod listener;
 mod memory;
 pub mod metrics;
@@ -98,6 +100,7 @@ use config::{Config, Limits, Names, Origin};
 use connections::{Clients, Connections};
 use exchange::Exchanges;
 use http::MostRanges;
+use ingest::Ingest;
 use metrics::{Gathered, Metrics};
 use recording::Catalogue;
 use routes::App;
@@ -173,7 +176,9 @@ impl Server {
         metrics.gather(Gathered::new(config, &segments, &waveforms, &clients));
         let most_ranges = MostRanges(limits.ranges);
         let site = Arc::new(Site::of(config));
-        let (catalogue, access) = (Guarded::new(catalogue), Access::new(config.access.clone()));
+        let (catalogue, access) =
+            (Guarded::new(catalogue), Access::new(config.access.clone(), config.ingest.tokens.clone()));
+        let ingest = Ingest::new(&config.ingest, address, config.public_url.as_deref());
         let cors = config.cors.clone();
         let app = App {
             catalogue,
@@ -184,6 +189,7 @@ impl Server {
             metrics,
             clients,
             site,
+            ingest,
             most_ranges,
             stop: stopping,
         };

@@ -384,7 +384,7 @@ async fn head_has_the_headers_of_get_and_no_ear_for_ranges() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_methods_are_405_and_told_which_are_allowed() {
     let (_root, server, _) = finished().await;
-    for path in ["/audio/show.mp3", "/recordings", "/recordings/show", "/healthz", "/"] {
+    for path in ["/hls/show/master.m3u8", "/recordings", "/waveform/show.json", "/healthz", "/"] {
         for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
             let reply = server.open(method, path, &[]).await.rest().await;
             is_problem(&reply, 405, method);
@@ -430,10 +430,15 @@ async fn a_preflight_lets_any_page_ask_for_ranges_with_conditions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_options_is_told_the_methods() {
     let (_root, server, _) = finished().await;
-    for path in ["/audio/show.mp3", "/recordings", "/"] {
+    for (path, allowed) in [
+        ("/audio/show.mp3", "GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE"),
+        ("/recordings/show", "GET, HEAD, OPTIONS, PATCH"),
+        ("/recordings", "GET, HEAD, OPTIONS"),
+        ("/", "GET, HEAD, OPTIONS"),
+    ] {
         let reply = server.open("OPTIONS", path, &[]).await.rest().await;
         assert!(matches!(reply.status, 200 | 204), "{}", reply.status);
-        assert_eq!(reply.header("allow"), Some("GET, HEAD, OPTIONS"), "{path}");
+        assert_eq!(reply.header("allow"), Some(allowed), "{path}");
     }
 }
 

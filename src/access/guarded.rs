@@ -66,9 +66,15 @@ impl Guarded {
         Self(catalogue)
     }
 
-    /// All of them, for what gives nothing of them to anybody who reads. (No handler of one who reads calls it: a test looks.)
+    /// All of them, for what gives nothing of them to anybody who reads, and for who writes. (No handler of one who reads calls
+    /// it: a test looks.)
     pub(crate) fn unguarded(&self) -> &Catalogue {
         &self.0
+    }
+
+    /// Whether somebody may have all of what has this name, be it there or not. Blocks.
+    pub(crate) fn is_open(&self, pass: &Pass, name: &RecordingName) -> bool {
+        pass.part(name).is_ok_and(Part::is_whole) && pass.opens(name, self.0.rule(name))
     }
 
     /// As [`Catalogue::follow`], of one that was opened.
@@ -235,7 +241,7 @@ mod tests {
             let part = Part { from, to: None };
             key.sign(&Grant { name: name.clone(), part, expires: i64::MAX })
         };
-        let access = Access::new(Settings { key: Some(key.clone()), ..Settings::default() });
+        let access = Access::new(Settings { key: Some(key.clone()), ..Settings::default() }, None);
         let is_at_hand = |query: &str| guarded.at_hand(&pass(&access, query), &name).is_some();
         let is_in_part = |query: &str| guarded.part_at_hand(&pass(&access, query), &name).is_some();
         assert_eq!(is_at_hand(&signed(None)), guarded.unguarded().at_hand(&name).is_some());

@@ -28,12 +28,12 @@ use serde::Deserialize;
 
 pub(crate) use guarded::{Guarded, NotOpened, Opened, Watcher};
 pub use sign::{Grant, Key, Part};
+pub(crate) use tokens::Given;
 pub use tokens::Tokens;
 
 use crate::error::Problem;
 use crate::recording::{RecordingName, Rule};
 use crate::time::Position;
-use tokens::Given;
 
 /// What there is to open recordings with.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +60,8 @@ pub enum TokensFor {
 #[derive(Debug)]
 pub struct Access {
     settings: Settings,
+    /// Those of which writing takes one: whoever makes a recording may listen to it.
+    writers: Option<Tokens>,
     /// Whether it was said that nobody can be given what is private.
     told: AtomicBool,
 }
@@ -153,9 +155,9 @@ impl SignedQuery {
 }
 
 impl Access {
-    /// By these settings.
-    pub fn new(settings: Settings) -> Arc<Self> {
-        Arc::new(Self { settings, told: AtomicBool::new(false) })
+    /// By these settings, and the tokens of those who write.
+    pub fn new(settings: Settings, writers: Option<Tokens>) -> Arc<Self> {
+        Arc::new(Self { settings, writers, told: AtomicBool::new(false) })
     }
 
     /// What a request may read that comes at a moment.
@@ -170,13 +172,15 @@ impl Access {
 
     fn opens(&self, uri: &Uri, headers: &HeaderMap) -> Result<Opens, Problem> {
         let Settings { tokens, tokens_for, key } = &self.settings;
-        // Where there are no tokens, what a proxy in front makes of the header is no business of ours.
-        if let Some(tokens) = tokens {
-            match Given::of(headers) {
-                Given::Token(token) if tokens.has(&token) => return Ok(Opens::Everything),
-                Given::Nothing => {}
-                _ => return Err(Problem::reading("that of `Authorization` is none")),
-            }
+        let given = Given::of(headers);
+        if let Given::Token(token) = &given
+            && [tokens, &self.writers].into_iter().flatten().any(|tokens| tokens.has(token))
+        {
+            return Ok(Opens::Everything);
+        }
+        // Where reading takes no tokens, what a proxy in front makes of the header is no business of ours.
+        if tokens.is_some() && given != Given::Nothing {
+            return Err(Problem::reading("that of `Authorization` is none"));
         }
         let Query(query) = Query::<SignedQuery>::try_from_uri(uri)
             .map_err(|rejection| Problem::parameter("query", rejection.body_text()))?;
@@ -270,7 +274,7 @@ pub(crate) async fn admit(State(access): State<Arc<Access>>, mut request: Reques
     if is_personal {
         make_private(headers);
     }
-    if access.settings.tokens.is_some() {
+    if access.settings.tokens.is_some() || access.writers.is_some() {
         headers.append(header::VARY, HeaderValue::from_static("authorization"));
     }
     response
@@ -312,7 +316,8 @@ mod tests {
 
     fn access(tokens: Option<&str>, tokens_for: TokensFor) -> Arc<Access> {
         let tokens = tokens.map(|tokens| Tokens::parse(tokens).unwrap());
-        Access::new(Settings { tokens, tokens_for, key: Some(Key::parse(&[1; 32]).unwrap()) })
+        let writers = Some(Tokens::parse("writer").unwrap());
+        Access::new(Settings { tokens, tokens_for, key: Some(Key::parse(&[1; 32]).unwrap()) }, writers)
     }
 
     fn pass(access: &Arc<Access>, query: &str, token: Option<&str>, at: i64) -> Result<Pass, Problem> {
@@ -345,6 +350,17 @@ mod tests {
         let nobody = pass(&private, "", None, NOW).unwrap();
         assert!(nobody.opens(&name("show"), Rule::default()) && !nobody.opens(&name("show"), closed));
         assert!(pass(&all, "", Some("t"), NOW).unwrap().opens(&name("show"), closed));
+    }
+
+    #[test]
+    fn whoever_may_write_may_read() {
+        let closed = Rule { private: true, embargo: None };
+        for tokens in [None, Some("t")] {
+            let access = access(tokens, TokensFor::All);
+            assert!(pass(&access, "", Some("writer"), NOW).unwrap().opens(&name("show"), closed));
+        }
+        let open = access(None, TokensFor::All);
+        assert!(!pass(&open, "", Some("x"), NOW).unwrap().opens(&name("show"), closed));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Tokens that reading takes: from a file, and from a request.
+//! Tokens that reading and writing take: from a file, and from a request.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl Tokens {
     }
 
     /// Whether it is one of them.
-    pub(super) fn has(&self, token: &[u8]) -> bool {
+    pub(crate) fn has(&self, token: &[u8]) -> bool {
         let given = digest(token);
         // All of them, so that the time does not say which it was.
         let one = |found: Choice, token: &[u8; 32]| found | token.ct_eq(&given);
@@ -45,7 +45,7 @@ fn digest(token: &[u8]) -> [u8; 32] {
 
 /// What a request says of itself in `Authorization`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Given {
+pub(crate) enum Given {
     Nothing,
     /// That of `Bearer`, or the password of `Basic`, which is all that podcast apps and players can send.
     Token(Vec<u8>),
@@ -54,7 +54,7 @@ pub(super) enum Given {
 }
 
 impl Given {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         match (values.next(), values.next()) {
             (None, _) => Self::Nothing,

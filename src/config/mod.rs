@@ -20,7 +20,7 @@ use tailcast_codecs::PcmSpec;
 
 pub(crate) use values::{cores, key, thread_count};
 
-use crate::{access, time, web};
+use crate::{access, ingest, time, web};
 
 /// Everything that `tailcast serve` can be told.
 #[derive(Debug, Clone)]
@@ -51,6 +51,8 @@ pub struct Config {
     pub access: access::Settings,
     /// Which pages elsewhere may read.
     pub cors: Cors,
+    /// What those who write are held to.
+    pub ingest: ingest::Settings,
     /// What is logged, as a filter of `tracing`.
     pub log: String,
     /// How it is written.
@@ -153,7 +155,7 @@ struct Setting {
     help: &'static str,
 }
 
-const SETTINGS: [Setting; 31] = [
+const SETTINGS: [Setting; 35] = [
     Setting { name: "root", value: "DIR", default: None, help: "The folder of recordings" },
     Setting {
         name: "listen",
@@ -312,6 +314,30 @@ const SETTINGS: [Setting; 31] = [
         value: "ORIGINS",
         default: Some("*"),
         help: "Pages elsewhere that browsers let read: * for any, none, or origins, with commas",
+    },
+    Setting {
+        name: "ingest-token-file",
+        value: "FILE",
+        default: None,
+        help: "Tokens of which writing takes one, one a line [default: only this machine writes, if only it is listened to]",
+    },
+    Setting {
+        name: "ingest-sync",
+        value: "WHEN",
+        default: Some("none"),
+        help: "When what is sent here is written to the disk itself: none, end, or so often (a time)",
+    },
+    Setting {
+        name: "ingest-limit",
+        value: "SIZE",
+        default: None,
+        help: "How long a recording that is sent here may become (bytes, or with KiB, MiB, GiB)",
+    },
+    Setting {
+        name: "ingest-keep-free",
+        value: "SIZE",
+        default: Some("64MiB"),
+        help: "How much of the disk is left free by what is sent here",
     },
     Setting {
         name: "log-format",
@@ -514,9 +540,15 @@ impl Settings<'_> {
                 key: self.given("sign-key-file", values::key)?,
             },
             cors: self.get("cors-origin", values::cors)?,
+            ingest: ingest::Settings {
+                tokens: self.given("ingest-token-file", values::tokens)?,
+                sync: self.get("ingest-sync", values::sync)?,
+                most: self.given("ingest-limit", values::size)?,
+                keep_free: self.get("ingest-keep-free", values::size)?,
+            },
             log: self.get("log", values::filter)?,
             log_format: self.get("log-format", values::log_format)?,
-            secrets: ["read-token-file", "sign-key-file"]
+            secrets: ["read-token-file", "ingest-token-file", "sign-key-file"]
                 .into_iter()
                 .filter_map(|name| self.find(name).map(|(origin, path)| (origin, path.into())))
                 .collect(),
@@ -607,6 +639,10 @@ mod tests {
             ("sign-key-file", "/nonexistent"),
             ("cors-origin", "radio.example"),
             ("cors-origin", "https://radio.example/"),
+            ("ingest-token-file", "/nonexistent"),
+            ("ingest-sync", "always"),
+            ("ingest-limit", "much"),
+            ("ingest-keep-free", "-1"),
             ("log-format", "xml"),
             ("root", "/nonexistent"),
         ] {

@@ -10,7 +10,8 @@ use http::{HeaderValue, Uri};
 
 use super::{Category, Cors, LogFormat};
 use crate::access::{Key, Tokens, TokensFor};
-use crate::web;
+use crate::ingest::Sync;
+use crate::{time, web};
 
 pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
@@ -107,6 +108,17 @@ pub(super) fn cors(text: &str) -> Result<Cors, String> {
         "*" => Ok(Cors::Any),
         "none" => Ok(Cors::Only(Vec::new())),
         list => list.split(',').map(|part| origin(part.trim())).collect::<Result<_, _>>().map(Cors::Only),
+    }
+}
+
+/// When what is received is to be on the disk.
+pub(super) fn sync(text: &str) -> Result<Sync, String> {
+    match text {
+        "none" => Ok(Sync::Never),
+        "end" => Ok(Sync::End),
+        _ => time::duration(text)
+            .map(Sync::Every)
+            .map_err(|_| format!("`{text}` is none of: none, end, a time such as 1s")),
     }
 }
 

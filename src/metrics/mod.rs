@@ -23,20 +23,24 @@ use crate::body::Standing;
 pub(crate) use gathered::Gathered;
 
 /// Why something is refused: the kinds of problems, and what ends a connection without one.
-const REASONS: [&str; 26] = [
+const REASONS: [&str; 34] = [
     "address",
     "changed",
+    "conflict",
     "connections",
     "descriptors",
     "header-size",
     "idle",
     "internal",
     "malformed",
+    "media-type",
     "method",
     "name",
     "no-header-yet",
+    "no-space",
     "not-found",
     "not-ready",
+    "offset",
     "parameter",
     "past-the-end",
     "path",
@@ -48,8 +52,12 @@ const REASONS: [&str; 26] = [
     "signature",
     "stalled",
     "stopping",
+    "token",
     "unreadable",
+    "unwritable",
+    "upload",
     "wav-header",
+    "writing",
 ];
 
 /// Counters of seconds have fractions.
@@ -61,6 +69,10 @@ pub struct Metrics {
     registry: parking_lot::Mutex<Registry>,
     /// Connections that are open.
     pub(crate) connections: Gauge,
+    /// Bodies of sound that are being received.
+    pub(crate) uploads: Gauge,
+    /// Bytes of these that were written.
+    pub(crate) received: Counter,
     /// Handlers and bodies that panicked: bugs. It stays at zero; tests look.
     pub(crate) panics: Counter,
     requests: Family<StatusLabel, Counter>,
@@ -123,6 +135,8 @@ impl Metrics {
         let metrics = Self {
             registry: parking_lot::Mutex::new(Registry::with_prefix("tailcast")),
             connections: Gauge::default(),
+            uploads: Gauge::default(),
+            received: Counter::default(),
             panics: Counter::default(),
             requests: Family::default(),
             refusals: Family::default(),
@@ -156,6 +170,9 @@ impl Metrics {
         let version = Info::new(VersionLabel { version: env!("CARGO_PKG_VERSION") });
         registry.register("build", "The program", version);
         registry.register("connections", "Connections that are open", self.connections.clone());
+        registry.register("uploads", "Recordings that are being received", self.uploads.clone());
+        let received = "Sound that was received and written";
+        registry.register_with_unit("received", received, Unit::Bytes, self.received.clone());
         registry.register("panics", "Panics of handlers and bodies: bugs", self.panics.clone());
         registry.register("requests", "Requests that were answered", self.requests.clone());
         registry.register("refusals", "What was refused, by why", self.refusals.clone());

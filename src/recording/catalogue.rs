@@ -38,7 +38,7 @@ const DEFAULT_PCM: PcmSpec =
 const REWRITE: Duration = Duration::from_secs(2);
 
 /// Bytes that a sidecar may have.
-const SIDECAR_MOST: u64 = 64 * 1024;
+pub(crate) const SIDECAR_MOST: u64 = 64 * 1024;
 
 /// The folder that recordings are in.
 #[derive(Debug)]
@@ -137,6 +137,19 @@ impl Catalogue {
     /// When the folder itself cannot be read.
     pub async fn list(&self) -> io::Result<Entries> {
         index::look(&self.folder).await
+    }
+
+    /// The folder, for whoever writes to it.
+    pub(crate) fn dir(&self) -> &Dir {
+        self.folder.dir()
+    }
+
+    /// The file that a recording is, relative to the folder, and its bytes. Blocks.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be told.
+    pub(crate) fn file_of(&self, name: &RecordingName) -> Result<(String, u64), RecordingError> {
+        self.folder.locate(name).map(|(file_name, metadata)| (file_name, metadata.len()))
     }
 
     /// Tells of what changes in the list, for as long as what is returned lives.
@@ -424,7 +437,7 @@ fn file_names(name: &RecordingName) -> impl Iterator<Item = String> {
         .map(move |ending| format!("{name}{ending}"))
 }
 
-fn sidecar_name(name: &RecordingName) -> String {
+pub(crate) fn sidecar_name(name: &RecordingName) -> String {
     format!("{name}.toml")
 }
 
@@ -445,6 +458,6 @@ fn leads_out(error: &io::Error) -> bool {
 }
 
 /// Whether an error means that there is no file of that name, or cannot be one since it would be too long.
-pub(super) fn is_not_there(error: &io::Error) -> bool {
+pub(crate) fn is_not_there(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename)
 }

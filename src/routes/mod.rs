@@ -2,7 +2,7 @@
 //!
 //! | path | file |
 //! |---|---|
-//! | `/audio/{name}` | [`audio`] |
+//! | `/audio/{name}` | [`audio`]; what is written to it [`ingest`] |
 //! | `/hls/{name}/master.m3u8`, and what that names | [`hls`] |
 //! | `/recordings` | [`list`] |
 //! | `/recordings/{name}` | [`recordings`] |
@@ -33,6 +33,7 @@ mod headers;
 pub mod health;
 pub mod hls;
 pub mod icecast;
+pub mod ingest;
 pub mod library;
 pub mod list;
 pub mod metrics;
@@ -76,6 +77,7 @@ use crate::connections::Clients;
 use crate::error::Problem;
 use crate::exchange::{Exchanges, exchange};
 use crate::http::MostRanges;
+use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::recording::{Extent, Recording, RecordingError, RecordingName, State as RecordingState};
 use crate::segments::Segments;
@@ -103,6 +105,8 @@ pub struct App {
     pub(crate) clients: Arc<Clients>,
     /// What others see of the server.
     pub site: Arc<Site>,
+    /// What those who write share.
+    pub(crate) ingest: Arc<Ingest>,
     /// How many ranges of a request are served.
     pub most_ranges: MostRanges,
     /// Turns true when the server is to stop.
@@ -237,8 +241,8 @@ pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> R
         .route("/status-json.xsl", read_only(icecast::status))
         .route("/events", read_only(events::of_list))
         .route("/recordings", read_only(list::list))
-        .route("/recordings/{*name}", read_only(recordings::show))
-        .route("/audio/{*name}", read_only(audio::audio))
+        .route("/recordings/{*name}", read_only(recordings::show).patch(ingest::change))
+        .route("/audio/{*name}", writable())
         .route("/hls/{*name}", read_only(hls::hls))
         .route("/waveform/{*name}", read_only(waveform::waveform))
         .route_layer(axum::middleware::from_fn_with_state(access, admit));
@@ -286,8 +290,27 @@ fn read_only<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
     get(handler).fallback(not_allowed)
 }
 
-async fn not_allowed(method: Method) -> Problem {
-    Problem::method(&method)
+/// Sound: read as everything is, and written.
+fn writable() -> MethodRouter<App> {
+    read_only(audio::audio)
+        .head(ingest::head)
+        .put(ingest::put)
+        .post(ingest::put)
+        .patch(ingest::go_on)
+        .delete(ingest::delete)
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::method(&method, allowed(&uri))
+}
+
+/// The methods that a path has.
+fn allowed(uri: &Uri) -> &'static str {
+    match uri.path() {
+        path if path.starts_with("/audio/") => "GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE",
+        path if path.starts_with("/recordings/") => "GET, HEAD, OPTIONS, PATCH",
+        _ => "GET, HEAD, OPTIONS",
+    }
 }
 
 /// Answers an OPTIONS that is no CORS preflight; the layer behind this takes every one for that.
@@ -296,9 +319,10 @@ async fn plain_options(State(any_page): State<bool>, request: Request, next: Nex
     if *request.method() != Method::OPTIONS || preflight {
         return next.run(request).await;
     }
+    let allowed = allowed(request.uri());
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
     if any_page {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }

@@ -1,0 +1,426 @@
+//! `PUT|POST|PATCH|DELETE|HEAD /audio/{name}` and `PATCH /recordings/{name}`: recordings that are sent here, in the manner of
+//! draft-ietf-httpbis-resumable-upload.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Extension;
+use axum::Json;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use serde::Deserialize;
+use tailcast_codecs::format::Format;
+use tokio::time::timeout;
+
+use super::query::{self, RenditionQuery};
+use super::summary::{Summary, audio_path};
+use super::{App, FromPath, audio, blocking, fresh, headers::text};
+use crate::access::Pass;
+use crate::connections::Client;
+use crate::error::Problem;
+use crate::ingest::kind::Kind;
+use crate::ingest::sink::Sink;
+use crate::ingest::store::{self, Change};
+use crate::ingest::{Ingest, Turn};
+use crate::recording::sidecar::Sidecar;
+use crate::recording::{Catalogue, RecordingError, RecordingName};
+use crate::stopped;
+
+const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
+
+/// Somebody who may write: a handler that has one is not reached by anybody else.
+#[derive(Debug)]
+pub struct Writer(());
+
+impl FromRequestParts<App> for Writer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        app.ingest.writers.check(parts).map(|()| Self(()))
+    }
+}
+
+/// What the URL may say of what is sent.
+#[derive(Debug, Deserialize)]
+pub struct SentQuery {
+    pcm: Option<String>,
+    title: Option<String>,
+}
+
+/// Begins a recording with what is sent, for as long as it comes.
+pub async fn put(
+    State(app): State<App>,
+    _: Writer,
+    FromPath(path): FromPath<String>,
+    query: Result<Query<SentQuery>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    app.check_running()?;
+    let query = query::checked(query)?;
+    let kind = Kind::of(&headers, query.pcm.as_deref())?;
+    let complete = is_complete(&headers)?.unwrap_or(true);
+    if headers.get(&OFFSET).is_some_and(|offset| offset != "0") {
+        return Err(Problem::upload(
+            "what begins a recording has an `Upload-Offset` of 0, or none; PATCH goes on",
+        ));
+    }
+    let (name, extension) = named(&path, kind)?;
+    let turn = app.ingest.turn(&name).ok_or_else(|| busy(&name))?;
+    let (catalogue, of) = (app.catalogue.unguarded().clone(), name.clone());
+    blocking(move || store::check_free(&catalogue, &of, extension)).await??;
+    let mut sending = Sending::new(&app, body, &turn);
+    // Until there is something it has not begun.
+    let first = sending.next(None).await?;
+    if first.is_none() && complete {
+        return Err(Problem::upload("there is nothing in it"));
+    }
+    let pcm = if let Kind::Raw(Some(pcm)) = kind { Some(pcm.to_string()) } else { None };
+    let started = Some(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
+    let change = Change { pcm, title: query.title, started, ended: Some(false) };
+    let (ingest, catalogue, of) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone(), name.clone());
+    let begun = blocking(move || {
+        let file = store::begin(&ingest, &catalogue, &of, extension, change)?;
+        Sink::new(file, turn, ingest).map_err(Problem::unwritable)
+    });
+    let sink = match begun.await.map_err(Problem::from) {
+        Ok(Ok(sink)) => sink,
+        Ok(Err(problem)) | Err(problem) => return Err(sending.refuse(problem)),
+    };
+    sending.receive(&app, name, sink, first, complete, StatusCode::CREATED).await
+}
+
+/// Goes on with a recording where it stopped.
+pub async fn go_on(
+    State(app): State<App>,
+    _: Writer,
+    FromPath(path): FromPath<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    app.check_running()?;
+    if headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind != "application/partial-upload") {
+        return Err(Problem::media_type("what goes on with a recording is `application/partial-upload`"));
+    }
+    let offset = headers.get(&OFFSET).and_then(|offset| offset.to_str().ok()?.parse::<u64>().ok());
+    let offset =
+        offset.ok_or_else(|| Problem::upload("`Upload-Offset` is to say at which byte it goes on"))?;
+    let complete = is_complete(&headers)?.unwrap_or(true);
+    let name = existing(&app, &path).await?;
+    // Its connection may be dead, and nobody knows yet.
+    let turn = app.ingest.take_over(&name).await;
+    let sending = Sending::new(&app, body, &turn);
+    let (ingest, catalogue, of) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone(), name.clone());
+    let sink = blocking(move || {
+        if has_ended(&catalogue, &of)? {
+            return Err(Problem::conflict(format!("`{of}` has ended")));
+        }
+        let sink = Sink::new(store::go_on(&catalogue, &of)?, turn, ingest).map_err(Problem::unwritable)?;
+        if sink.len() == offset { Ok(sink) } else { Err(Problem::offset(offset, sink.len())) }
+    })
+    .await??;
+    sending.receive(&app, name, sink, None, complete, StatusCode::OK).await
+}
+
+/// What GET would be answered with, and to whoever may write where the recording goes on.
+#[allow(clippy::too_many_arguments, reason = "each is a part of the request")]
+pub async fn head(
+    State(app): State<App>,
+    writer: Result<Writer, Problem>,
+    pass: Pass,
+    client: Extension<Client>,
+    FromPath(path): FromPath<String>,
+    query: Result<Query<RenditionQuery>, QueryRejection>,
+    raw: RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (sound, named) = (State(app.clone()), FromPath(path.clone()));
+    let answered = audio::audio(sound, pass.clone(), client, Method::HEAD, named, query, raw, headers).await;
+    if writer.is_err() {
+        return answered;
+    }
+    let Ok(name) = existing(&app, &path).await else { return answered };
+    let guarded = app.catalogue.clone();
+    let state = blocking(move || {
+        // That there is something private is told to nobody who may write and not read.
+        if !guarded.is_open(&pass, &name) {
+            return Err(RecordingError::NotFound(name.to_string()).into());
+        }
+        let (_, len) = guarded.unguarded().file_of(&name)?;
+        Ok::<_, Problem>((len, has_ended(guarded.unguarded(), &name).unwrap_or(false)))
+    });
+    let Ok((len, ended)) = state.await? else { return answered };
+    // It goes on though nobody can hear it yet, such as a WAV whose header is not whole.
+    let mut response = answered.unwrap_or_else(|_| fresh(StatusCode::NO_CONTENT));
+    response.headers_mut().insert(OFFSET, HeaderValue::from(len));
+    response.headers_mut().insert(COMPLETE, HeaderValue::from_static(if ended { "?1" } else { "?0" }));
+    Ok(response)
+}
+
+/// Removes a recording.
+pub async fn delete(
+    State(app): State<App>,
+    _: Writer,
+    FromPath(path): FromPath<String>,
+) -> Result<StatusCode, Problem> {
+    let name = existing(&app, &path).await?;
+    let turn = app.ingest.turn(&name).ok_or_else(|| busy(&name))?;
+    let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
+    blocking(move || {
+        let _turn = turn;
+        store::remove(&ingest, &catalogue, &name)
+    })
+    .await??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What of a recording may be changed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "given")]
+    title: Option<Option<String>>,
+    name: Option<String>,
+    ended: Option<bool>,
+}
+
+fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
+/// Bytes of JSON that are read.
+const JSON_MOST: usize = 64 * 1024;
+
+/// Gives a recording another title or name, or says that it has ended.
+pub async fn change(
+    State(app): State<App>,
+    _: Writer,
+    FromPath(path): FromPath<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !matches!(kind, "application/json" | "application/merge-patch+json") {
+        return Err(Problem::media_type(format!(
+            "`{kind}` is not `application/json` or `application/merge-patch+json`"
+        )));
+    }
+    let json = axum::body::to_bytes(body, JSON_MOST).await.map_err(Problem::upload)?;
+    let wanted: Wanted = serde_json::from_slice(&json).map_err(Problem::upload)?;
+    if wanted.ended == Some(false) {
+        return Err(Problem::upload("`ended` may be set to true only: listeners keep what has ended"));
+    }
+    let name = RecordingName::parse(&path)?;
+    let new = wanted.name.as_deref().map(RecordingName::parse).transpose()?.filter(|new| *new != name);
+    let turn = app.ingest.turn(&name).ok_or_else(|| busy(&name))?;
+    let title = wanted.title.map(Option::unwrap_or_default);
+    let change = Change { title, ended: wanted.ended, ..Change::default() };
+    let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
+    let found = blocking(move || {
+        let _turn = turn;
+        catalogue.file_of(&name)?;
+        store::edit(&ingest, catalogue.dir(), &name, change)?;
+        let Some(new) = new else { return Ok::<_, Problem>(catalogue.find(&name)?.status()?) };
+        let _other = ingest.turn(&new).ok_or_else(|| busy(&new))?;
+        store::rename(&ingest, &catalogue, &name, &new)?;
+        Ok(catalogue.find(&new)?.status()?)
+    });
+    Ok(fresh(Json(Summary::of(&found.await??))))
+}
+
+fn busy(name: &RecordingName) -> Problem {
+    Problem::conflict(format!("`{name}` is being written by somebody else"))
+}
+
+/// `Upload-Complete`, a boolean of RFC 9651.
+fn is_complete(headers: &HeaderMap) -> Result<Option<bool>, Problem> {
+    match headers.get(&COMPLETE).map(HeaderValue::as_bytes) {
+        None => Ok(None),
+        Some(b"?1") => Ok(Some(true)),
+        Some(b"?0") => Ok(Some(false)),
+        Some(_) => Err(Problem::upload("`Upload-Complete` is neither ?0 nor ?1")),
+    }
+}
+
+/// The recording that is to be begun, and the extension of its file.
+fn named(path: &str, kind: Kind) -> Result<(RecordingName, &'static str), Problem> {
+    let by_extension =
+        path.rsplit_once('.').and_then(|(stem, extension)| Some((stem, Format::from_extension(extension)?)));
+    let name = match (by_extension, kind) {
+        (None, _) => path,
+        (Some((stem, Format::Wav)), Kind::Wav) => stem,
+        (Some((_, format)), _) => {
+            let detail = format!(
+                "`{path}` is a name of {}, which this is not; sound comes as WAV or raw PCM",
+                format.name()
+            );
+            return Err(Problem::media_type(detail));
+        }
+    };
+    Ok((RecordingName::parse(name)?, if kind == Kind::Wav { "wav" } else { "pcm" }))
+}
+
+/// The recording that a path means: of that name, else without the extension of a format.
+async fn existing(app: &App, path: &str) -> Result<RecordingName, Problem> {
+    let name = RecordingName::parse(path)?;
+    let stem = path.rsplit_once('.').filter(|(_, extension)| Format::from_extension(extension).is_some());
+    let stem = stem.and_then(|(stem, _)| RecordingName::parse(stem).ok());
+    let catalogue = app.catalogue.unguarded().clone();
+    blocking(move || match (catalogue.file_of(&name), stem) {
+        (Err(RecordingError::NotFound(_)), Some(stem)) => catalogue.file_of(&stem).map(|_| stem),
+        (found, _) => found.map(|_| name),
+    })
+    .await?
+    .map_err(Problem::from)
+}
+
+/// Whether a sidecar says that its recording has ended. Blocks.
+fn has_ended(catalogue: &Catalogue, name: &RecordingName) -> Result<bool, Problem> {
+    let path = crate::recording::catalogue::sidecar_name(name);
+    let Ok(text) = catalogue.dir().read_to_string(&path) else { return Ok(false) };
+    let broken = |why| RecordingError::Sidecar { name: name.to_string(), why };
+    Ok(Sidecar::parse(&text).map_err(broken)?.ended)
+}
+
+/// How long a client that is refused while it sends is listened to, so that it gets to read why.
+const HEARD_OUT: Duration = Duration::from_secs(1);
+
+/// A body on its way.
+struct Sending {
+    body: BodyDataStream,
+    stop: tokio::sync::watch::Receiver<bool>,
+    /// Comes when somebody else takes over.
+    taken: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+    _counted: Counted,
+}
+
+/// Counts an upload for as long as it lasts.
+struct Counted(Arc<crate::metrics::Metrics>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.uploads.dec();
+    }
+}
+
+impl Sending {
+    fn new(app: &App, body: Body, turn: &Turn) -> Self {
+        app.metrics.uploads.inc();
+        let counted = Counted(Arc::clone(&app.metrics));
+        Self {
+            body: body.into_data_stream(),
+            stop: app.stop.clone(),
+            taken: Box::pin(turn.taken()),
+            _counted: counted,
+        }
+    }
+
+    /// What comes next; `None` at the body's end, an empty piece when it was `due` before.
+    async fn next(&mut self, due: Option<Instant>) -> Result<Option<Bytes>, Problem> {
+        let due = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut self.taken => Err(Problem::conflict("another connection has gone on with the recording")),
+            () = stopped(&mut self.stop) => Err(Problem::stopping()),
+            () = due => Ok(Some(Bytes::new())),
+            came = self.body.next() => match came {
+                None => Ok(None),
+                Some(Ok(bytes)) => Ok(Some(bytes)),
+                Some(Err(error)) => Err(Problem::upload(format!("it broke off: {error}"))),
+            },
+        }
+    }
+
+    /// Appends all that comes, and answers when it has ended.
+    async fn receive(
+        mut self,
+        app: &App,
+        name: RecordingName,
+        mut sink: Sink,
+        first: Option<Bytes>,
+        complete: bool,
+        status: StatusCode,
+    ) -> Result<Response, Problem> {
+        let mut piece = first;
+        loop {
+            let bytes = match piece.take() {
+                Some(bytes) => bytes,
+                None => match self.next(sink.due()).await {
+                    Ok(Some(bytes)) => bytes,
+                    Ok(None) => break,
+                    Err(problem) => {
+                        // What came is kept as well as what ends in order.
+                        let _ = blocking(move || sink.finish()).await?;
+                        return Err(self.refuse(problem));
+                    }
+                },
+            };
+            let before = sink.len();
+            let (back, written) = blocking(move || {
+                let written = sink.write(&bytes);
+                (sink, written)
+            })
+            .await?;
+            sink = back;
+            app.metrics.received.inc_by(sink.len().saturating_sub(before));
+            written.map_err(|problem| self.refuse(problem))?;
+        }
+        let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
+        let (len, status_of) = blocking(move || end(&ingest, &catalogue, &name, sink, complete)).await??;
+        let mut response = match (complete, status_of) {
+            (true, Some((_, summary))) => (status, Json(summary)).into_response(),
+            _ => status.into_response(),
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(OFFSET, HeaderValue::from(len.1));
+        headers.insert(COMPLETE, HeaderValue::from_static(if complete { "?1" } else { "?0" }));
+        if status == StatusCode::CREATED {
+            headers.insert(header::LOCATION, text(&len.0));
+        }
+        Ok(response)
+    }
+
+    /// Lets a client that still sends read why nothing more is taken: a connection that is closed while it sends is reset,
+    /// and what was answered is lost with it.
+    fn refuse(&mut self, problem: Problem) -> Problem {
+        let body = std::mem::replace(&mut self.body, Body::empty().into_data_stream());
+        tokio::spawn(timeout(HEARD_OUT, body.for_each(|_| std::future::ready(()))));
+        problem
+    }
+}
+
+/// What is told of a recording whose body has ended: its path and its length; and what it is, if that can be told.
+type Ended = ((String, u64), Option<(RecordingName, Summary)>);
+
+/// Ends a body, and if it was the last of its recording that too. Blocks.
+fn end(
+    ingest: &Ingest,
+    catalogue: &Catalogue,
+    name: &RecordingName,
+    mut sink: Sink,
+    complete: bool,
+) -> Result<Ended, Problem> {
+    sink.finish()?;
+    if complete {
+        store::edit(ingest, catalogue.dir(), name, Change { ended: Some(true), ..Change::default() })?;
+    }
+    let path = audio_path(name, Format::Wav);
+    let path = path.strip_suffix(".wav").unwrap_or(&path).to_owned();
+    let status = catalogue.find(name).and_then(|recording| recording.status()).ok();
+    Ok(((path, sink.len()), status.map(|status| (name.clone(), Summary::of(&status)))))
+}
