@@ -47,7 +47,7 @@ async fn what_is_sent_is_a_recording_that_has_ended_with_its_body() {
     let reply = send(&server, "PUT", "/audio/a/show?pcm=s16le:44100:2&title=A%20%22b%22", &[], &sent).await;
     assert_eq!((reply.status, reply.header("location")), (201, Some("/audio/a/show")), "{}", reply.text());
     assert_eq!(reply.header("upload-offset"), Some("4000"));
-    assert_eq!((&reply.json()["state"], &reply.json()["title"]), (&"ended".into(), &"A \"b\"".into()));
+    assert_eq!((&reply.json()["state"], &reply.json()["title"]), (&"finished".into(), &"A \"b\"".into()));
     assert_eq!(fs::read(root.file("a/show.pcm")).unwrap(), sent);
     let told = server.get("/audio/a/show.wav").await;
     assert!(told.body.ends_with(&sent));
@@ -94,7 +94,7 @@ async fn a_recorder_goes_on_without_a_lost_or_doubled_byte() {
     assert_eq!((reply.status, reply.header("upload-offset")), (200, Some("8000")), "{}", reply.text());
     let last = [PARTIAL, ("upload-offset", "8000")];
     let reply = send(&server, "PATCH", "/audio/show", &last, &sent[8000..]).await;
-    assert_eq!((reply.status, reply.json()["state"].as_str()), (200, Some("ended")));
+    assert_eq!((reply.status, reply.json()["state"].as_str()), (200, Some("finished")));
     assert_eq!(fs::read(root.file("show.pcm")).unwrap(), sent);
     is_problem(&send(&server, "PATCH", "/audio/show", &last, &sent).await, 409, "ended");
     assert_eq!(server.panics(), 0);
@@ -141,7 +141,7 @@ async fn title_name_and_end_are_changed_and_what_else_a_sidecar_says_stays() {
     is_problem(&change(r#"{"name":"other"}"#).await, 409, "other");
     is_problem(&change(r#"{"titel":"x"}"#).await, 400, "titel");
     is_problem(&change(r#"{"name":"../x"}"#).await, 404, "../x");
-    assert_eq!(change(r#"{"title":"new","ended":true}"#).await.json()["state"], "ended");
+    assert_eq!(change(r#"{"title":"new","ended":true}"#).await.json()["state"], "finished");
     let text = fs::read_to_string(root.file("show.toml")).unwrap();
     assert!(
         text.starts_with("# mine\n") && text.contains("title = \"new\" # so far\nended = true"),
@@ -229,6 +229,11 @@ async fn recorders_send_byte_for_byte_what_they_hear() {
         }
         let path = input.path().to_owned();
         tokio::task::spawn_blocking(move || shell(&line, &path)).await.unwrap();
+        // ffmpeg does not wait for the answer.
+        let ended = || {
+            fs::read_to_string(root.file(&format!("{name}.toml"))).is_ok_and(|text| text.contains("ended"))
+        };
+        eventually(&format!("{name} has ended"), ended).await;
         assert!(fs::read(root.file(&format!("{name}.pcm"))).unwrap() == sent, "{name}");
         assert!(server.get(&format!("/audio/{name}.wav")).await.body.ends_with(&sent), "{name}");
     }

@@ -64,7 +64,27 @@ pub async fn put(
     body: Body,
 ) -> Result<Response, Problem> {
     app.check_running()?;
-    let query = query::checked(query)?;
+    to_its_end(begin(app, path, query::checked(query)?, headers, body)).await
+}
+
+/// Runs what receives a body, also when the client is gone: some, as ffmpeg, close the connection behind the last byte
+/// without waiting for the answer, and then nobody polls what makes it.
+async fn to_its_end(
+    receiving: impl Future<Output = Result<Response, Problem>> + Send + 'static,
+) -> Result<Response, Problem> {
+    tokio::spawn(receiving).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "what received a recording panicked");
+        Err(Problem::internal("this request hit a bug"))
+    })
+}
+
+async fn begin(
+    app: App,
+    path: String,
+    query: SentQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let kind = Kind::of(&headers, query.pcm.as_deref())?;
     let complete = is_complete(&headers)?.unwrap_or(true);
     if headers.get(&OFFSET).is_some_and(|offset| offset != "0") {
@@ -106,6 +126,10 @@ pub async fn go_on(
     body: Body,
 ) -> Result<Response, Problem> {
     app.check_running()?;
+    to_its_end(resume(app, path, headers, body)).await
+}
+
+async fn resume(app: App, path: String, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     if headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind != "application/partial-upload") {
         return Err(Problem::media_type("what goes on with a recording is `application/partial-upload`"));
     }
