@@ -28,7 +28,7 @@ pub struct Problem {
     parameter: Option<&'static str>,
     /// A header that goes with it.
     #[serde(skip)]
-    extra: Option<(HeaderName, String)>,
+    extra: Option<Box<(HeaderName, String)>>,
     /// Seconds after which to come again, if that may help.
     #[serde(skip)]
     retry_after: Option<u32>,
@@ -118,7 +118,7 @@ impl Problem {
             "The path does not have this method",
             format!("`{method}` is not allowed (allowed: {allowed})"),
         );
-        problem.extra = Some((header::ALLOW, allowed.to_owned()));
+        problem.extra = Some(Box::new((header::ALLOW, allowed.to_owned())));
         problem
     }
 
@@ -144,7 +144,7 @@ impl Problem {
         let detail = format!("`Upload-Offset` is {given}, and the recording goes on at {len}");
         let mut problem =
             Self::new(StatusCode::CONFLICT, "offset", "The recording goes on elsewhere", detail);
-        problem.extra = Some((HeaderName::from_static("upload-offset"), len.to_string()));
+        problem.extra = Some(Box::new((HeaderName::from_static("upload-offset"), len.to_string())));
         problem
     }
 
@@ -277,7 +277,7 @@ impl Problem {
                 headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
             }
         }
-        if let Some((name, value)) = &self.extra
+        if let Some((name, value)) = self.extra.as_deref()
             && let Ok(value) = HeaderValue::from_str(value)
         {
             headers.insert(name, value);
