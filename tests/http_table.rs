@@ -379,6 +379,8 @@ async fn head_has_the_headers_of_get_and_no_ear_for_ranges() {
             let mut told = head.clone();
             assert!(told.headers.remove("upload-offset").is_some());
             assert!(told.headers.remove("upload-complete").is_some());
+            let kept = whole.headers["cache-control"].clone();
+            assert_eq!(told.headers.insert("cache-control", kept).unwrap(), "no-store");
             assert_eq!(lasting(&told), lasting(&whole));
         }
     }

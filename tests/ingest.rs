@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use support::{Reply, Root, Running, eventually, is_problem, sound};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -238,4 +239,350 @@ async fn recorders_send_byte_for_byte_what_they_hear() {
         assert!(server.get(&format!("/audio/{name}.wav")).await.body.ends_with(&sent), "{name}");
     }
     assert_eq!(server.panics(), 0);
+}
+
+/// A piece of a chunked body.
+async fn chunk(socket: &mut TcpStream, part: &[u8]) {
+    socket.write_all(&[format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat()).await.unwrap();
+}
+
+/// Ends a chunked body and gives the answer to it.
+async fn end(mut socket: TcpStream) -> String {
+    socket.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut answer = vec![0; 4096];
+    let len = socket.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..len]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_heard_while_it_is_sent_and_ends_with_the_body() {
+    let (root, sent) = (Root::new(), sound::noise(6000, 2, 4));
+    let server = Running::start(&root).await;
+    let mut socket = begun(&server, "/audio/show", &sent[..4001]).await;
+    has(&root, "show.pcm", 4001).await;
+    let mut heard = server.open("GET", "/audio/show.wav", &[]).await;
+    let header = support::codec("wav", "s16le:44100:2").grid().header_len as usize;
+    // The frame that is cut is heard when it is whole.
+    let mut got = heard.take(header + 4000).await;
+    assert_eq!(got.len(), header + 4000);
+    for part in sent[4001..].chunks(5003) {
+        chunk(&mut socket, part).await;
+        let frames = (fs::metadata(root.file("show.pcm")).unwrap().len() / 4 * 4) as usize;
+        got.extend(heard.take((header + frames).saturating_sub(got.len())).await);
+    }
+    assert!(end(socket).await.starts_with("HTTP/1.1 201"));
+    got.extend(heard.rest().await.body);
+    assert!(got[header..] == sent);
+    assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorder_that_pauses_for_longer_than_the_growth_timeout_goes_on_in_the_same_body() {
+    let (root, sent) = (Root::new(), sound::noise(2000, 2, 5));
+    let server = Running::with(&root, |config| {
+        config.growth_timeout = Duration::from_millis(300);
+        config.limits.idle_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let mut socket = begun(&server, "/audio/show", &sent[..4000]).await;
+    has(&root, "show.pcm", 4000).await;
+    // As of any recorder that stands still: who listens has heard the end, until it goes on.
+    assert!(server.get("/audio/show.wav").await.body.ends_with(&sent[..4000]));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(server.get("/recordings/show").await.json()["state"], "finished");
+    chunk(&mut socket, &sent[4000..]).await;
+    has(&root, "show.pcm", 8000).await;
+    assert_eq!(server.get("/recordings/show").await.json()["state"], "growing");
+    assert!(end(socket).await.starts_with("HTTP/1.1 201"));
+    assert!(server.get("/audio/show.wav").await.body.ends_with(&sent));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_removed_or_renamed_breaks_off_for_those_who_listen() {
+    let (root, sent) = (Root::new(), sound::noise(2000, 2, 6));
+    root.growing("show", "s16le:44100:2", &sent);
+    root.growing("other", "s16le:44100:2", &sent);
+    let server = Running::with(&root, |config| config.growth_timeout = Duration::from_secs(60)).await;
+    let mut heard = Vec::new();
+    for name in ["show", "other"] {
+        let mut open = server.open("GET", &format!("/audio/{name}.wav"), &[]).await;
+        open.take(8000).await;
+        heard.push(open);
+    }
+    assert_eq!(send(&server, "DELETE", "/audio/show", &[], &[]).await.status, 204);
+    let json = [("content-type", "application/json")];
+    let reply = send(&server, "PATCH", "/recordings/other", &json, br#"{"name":"moved"}"#).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    for mut open in heard {
+        let broken = async { while open.next().await.is_ok_and(|piece| piece.is_some()) {} };
+        tokio::time::timeout(Duration::from_secs(20), broken).await.expect("it goes on");
+    }
+    for path in ["/audio/show", "/audio/other"] {
+        assert_eq!(server.get(path).await.status, 404);
+    }
+    assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_all_be_changed_is_not_changed() {
+    let root = Root::new();
+    root.growing("show", "s16le:8000:1", &[0; 1600]);
+    root.write("other.toml", "title = \"of something else\"\n");
+    let server = Running::start(&root).await;
+    let before = fs::read_to_string(root.file("show.toml")).unwrap();
+    let json = [("content-type", "application/json")];
+    let change = |body: &'static str| send(&server, "PATCH", "/recordings/show", &json, body.as_bytes());
+    is_problem(&change(r#"{"title":"new","name":"other"}"#).await, 409, "other");
+    is_problem(&change(r#"{"title":"new","name":"../x"}"#).await, 404, "../x");
+    is_problem(&change(r#"{"title":"new","ended":false}"#).await, 400, "ended");
+    assert_eq!(fs::read_to_string(root.file("show.toml")).unwrap(), before);
+    let reply = change(r#"{"title":"new","name":"moved","ended":true}"#).await;
+    assert_eq!((reply.status, &reply.json()["title"]), (200, &"new".into()), "{}", reply.text());
+    assert_eq!(reply.json()["state"], "finished");
+    let mut files: Vec<_> =
+        fs::read_dir(root.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["moved.pcm", "moved.toml", "other.toml"]);
+}
+
+/// A WAV header as a program writes it that does not know how long it becomes.
+fn wav_header(extensible: bool, size: u32) -> Vec<u8> {
+    let mut format = Vec::new();
+    let tag: u16 = if extensible { 0xfffe } else { 1 };
+    format.extend([tag.to_le_bytes(), 2u16.to_le_bytes()].concat());
+    format.extend([48_000u32.to_le_bytes(), 192_000u32.to_le_bytes()].concat());
+    format.extend([4u16.to_le_bytes(), 16u16.to_le_bytes()].concat());
+    if extensible {
+        format.extend([22u16.to_le_bytes(), 16u16.to_le_bytes()].concat());
+        format.extend(3u32.to_le_bytes());
+        format.extend(b"\x01\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71");
+    }
+    [
+        b"RIFF".as_slice(),
+        &size.to_le_bytes(),
+        b"WAVEfmt ",
+        &(format.len() as u32).to_le_bytes(),
+        &format,
+        b"data",
+        &size.to_le_bytes(),
+    ]
+    .concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wav_is_what_its_header_says_but_for_its_length() {
+    let (root, sent) = (Root::new(), sound::noise(2000, 2, 7));
+    let server = Running::start(&root).await;
+    let wav = [("content-type", "audio/wav")];
+    for (number, (extensible, size)) in
+        [(false, 0), (false, u32::MAX), (true, 0), (true, u32::MAX)].into_iter().enumerate()
+    {
+        let body = [wav_header(extensible, size), sent.clone()].concat();
+        let path = format!("/audio/show{number}");
+        let reply = send(&server, "PUT", &path, &wav, &body).await;
+        assert_eq!((reply.status, &reply.json()["pcm"]["rate"]), (201, &48_000.into()), "{}", reply.text());
+        assert!(server.get(&path).await.body.ends_with(&sent), "{extensible} {size}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wav_whose_header_comes_by_and_by_goes_on_before_it_is_whole() {
+    let (root, sent) = (Root::new(), sound::noise(500, 2, 8));
+    let server = Running::start(&root).await;
+    let header = wav_header(false, u32::MAX);
+    let part = [("content-type", "audio/wav"), ("upload-complete", "?0")];
+    assert_eq!(send(&server, "PUT", "/audio/show", &part, &header[..13]).await.status, 201);
+    let head = server.head("/audio/show").await;
+    assert_eq!((head.status, head.header("upload-offset")), (204, Some("13")));
+    assert_eq!(head.header("cache-control"), Some("no-store"));
+    for (offset, complete) in [(13, "?0"), (30, "?1")] {
+        let given = [PARTIAL, ("upload-offset", &offset.to_string()), ("upload-complete", complete)];
+        let body = if offset == 13 { header[13..30].to_vec() } else { [&header[30..], &sent].concat() };
+        assert_eq!(send(&server, "PATCH", "/audio/show", &given, &body).await.status, 200);
+    }
+    assert!(server.get("/audio/show").await.body.ends_with(&sent));
+    assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_waits_on_a_pipe_and_nothing_long_is_read_for_a_sidecar() {
+    let root = Root::new();
+    root.growing("show", "s16le:8000:1", &[0; 160]);
+    root.growing("long", "s16le:8000:1", &[0; 160]);
+    root.write("long.toml", "# ".to_owned() + &"x".repeat(70_000));
+    for pipe in ["pipe.pcm", "beside.toml"] {
+        assert!(Command::new("mkfifo").arg(root.file(pipe)).status().unwrap().success());
+    }
+    root.write("beside.pcm", [0; 160]);
+    let server = Running::start(&root).await;
+    let go_on = [PARTIAL, ("upload-offset", "160")];
+    let ask = async {
+        for (method, path, headers, body) in [
+            ("PUT", "/audio/pipe", &[][..], &[0; 8][..]),
+            ("PATCH", "/audio/pipe", &go_on, &[0; 8]),
+            ("PATCH", "/audio/beside", &go_on, &[0; 8]),
+            ("PATCH", "/audio/long", &go_on, &[0; 8]),
+            ("PATCH", "/recordings/beside", &[("content-type", "application/json")], b"{\"title\":\"x\"}"),
+            ("PATCH", "/recordings/long", &[("content-type", "application/json")], b"{\"title\":\"x\"}"),
+        ] {
+            let reply = send(&server, method, path, headers, body).await;
+            assert!(reply.status >= 400, "{method} {path}: {}", reply.status);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ask).await.expect("it waits on a pipe");
+    assert_eq!(fs::metadata(root.file("long.pcm")).unwrap().len(), 160);
+    assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_is_believed_when_it_has_come() {
+    let root = Root::new();
+    let server = Running::start(&root).await;
+    let head = format!(
+        "PUT /audio/show HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
+        server.address,
+        u64::MAX / 2
+    );
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(&[head.as_bytes(), &[0; 401]].concat()).await.unwrap();
+    has(&root, "show.pcm", 401).await;
+    drop(socket);
+    let freed = || fs::metadata(root.file("show.pcm")).unwrap().len() == 401;
+    eventually("it is kept", freed).await;
+    let go_on = [PARTIAL, ("upload-offset", "401")];
+    assert_eq!(send(&server, "PATCH", "/audio/show", &go_on, &[0; 399]).await.status, 200);
+    for wrong in ["-1", "1x", "99999999999999999999999999"] {
+        let head = format!("PUT /audio/x HTTP/1.1\r\nhost: h\r\ncontent-length: {wrong}\r\n\r\n");
+        let answer = server.raw(&head).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{wrong}: {answer}");
+    }
+    assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_those_of_recordings_and_no_sidecars() {
+    let (root, sent) = (Root::new(), [0; 160]);
+    root.growing("show", "s16le:8000:1", &sent);
+    let server = Running::start(&root).await;
+    let before = fs::read(root.file("show.toml")).unwrap();
+    // Another recording, whose own sidecar is `show.toml.toml`.
+    assert_eq!(send(&server, "PUT", "/audio/show.toml", &[], &sent).await.status, 201);
+    assert_eq!(fs::read(root.file("show.toml")).unwrap(), before);
+    assert_eq!(send(&server, "DELETE", "/audio/show.toml", &[], &[]).await.status, 204);
+    assert_eq!(send(&server, "DELETE", "/audio/show.toml", &[], &[]).await.status, 404);
+    assert_eq!(fs::read(root.file("show.toml")).unwrap(), before);
+    for path in ["/audio/%2e%2e/x", "/audio/a%2f..%2fx", "/audio/a/../../x", "/audio/", "/audio/a%5cb"] {
+        for method in ["PUT", "PATCH", "DELETE"] {
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                server.address
+            );
+            let answer = server.raw(&request).await;
+            assert!(answer.starts_with("HTTP/1.1 4"), "{method} {path}: {answer}");
+        }
+    }
+    assert!(root.file("show.pcm").exists());
+}
+
+/// A method, a path, headers, a body.
+type Asked = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static [u8]);
+
+/// Every way to write, as a program asks that may.
+const WAYS: [Asked; 5] = [
+    ("PUT", "/audio/new", &[], &[0; 8]),
+    ("POST", "/audio/new", &[], &[0; 8]),
+    ("PATCH", "/audio/show", &[PARTIAL, ("upload-offset", "160")], &[0; 8]),
+    ("DELETE", "/audio/show", &[], &[]),
+    ("PATCH", "/recordings/show", &[("content-type", "application/json")], b"{\"title\":\"x\"}"),
+];
+
+/// That none of the ways is open to who says this of himself; a reason for each.
+async fn is_shut(server: &Running, root: &Root, said: &[(&str, &str)], status: u16) {
+    for (method, path, headers, body) in WAYS {
+        let reply = send(server, method, path, &[said, headers].concat(), body).await;
+        assert_eq!(reply.status, status, "{method} {path} {said:?}: {}", reply.text());
+    }
+    assert!(!root.file("new.pcm").exists() && !root.file("new.toml").exists());
+    assert_eq!(fs::read(root.file("show.pcm")).unwrap(), [0; 160]);
+    assert_eq!(fs::read_to_string(root.file("show.toml")).unwrap(), "pcm = \"s16le:8000:1\"\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_in_is_shut_to_who_may_not() {
+    let root = Root::new();
+    root.growing("show", "s16le:8000:1", &[0; 160]);
+    let tokens = |text| Some(tailcast::access::Tokens::parse(text).unwrap());
+    let server = Running::start(&root).await;
+    for said in [
+        // A form or a script of a page elsewhere, which a browser sends without asking first.
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        // A page elsewhere whose name leads here by now.
+        ("host", "evil.example"),
+        ("x-forwarded-for", "203.0.113.7"),
+    ] {
+        is_shut(&server, &root, &[said], 403).await;
+    }
+    let server = Running::with(&root, |config| config.listen = "0.0.0.0:0".parse().unwrap()).await;
+    is_shut(&server, &root, &[], 403).await;
+    let server =
+        Running::with(&root, |config| config.public_url = Some("https://radio.example".into())).await;
+    is_shut(&server, &root, &[], 403).await;
+    let server = Running::with(&root, |config| {
+        config.ingest.tokens = tokens("secret");
+        config.access.tokens = tokens("reader");
+    })
+    .await;
+    is_shut(&server, &root, &[], 401).await;
+    // One that opens reading does not open writing.
+    for wrong in ["Bearer reader", "Bearer Secret", "Bearer secre", "Basic c2VjcmV0Og==", "secret", ""] {
+        is_shut(&server, &root, &[("authorization", wrong)], 401).await;
+    }
+    let foreign = [("authorization", "Bearer secret"), ("origin", "https://evil.example")];
+    is_shut(&server, &root, &foreign, 403).await;
+    let secret = ("authorization", "Bearer secret");
+    for (method, path, headers, body) in [WAYS[0], WAYS[2], WAYS[4], WAYS[3]] {
+        let reply = send(&server, method, path, &[&[secret], headers].concat(), body).await;
+        assert!(reply.status < 300 || reply.status == 409, "{method} {path}: {}", reply.text());
+    }
+    assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_is_not_told_that_pages_elsewhere_may_write() {
+    let root = Root::new();
+    root.growing("show", "s16le:8000:1", &[0; 160]);
+    let server = Running::start(&root).await;
+    for (method, path, ..) in WAYS {
+        let asks = [("origin", "https://evil.example"), ("access-control-request-method", method)];
+        let reply = send(&server, "OPTIONS", path, &asks, &[]).await;
+        assert_eq!(reply.header("access-control-allow-methods"), Some("GET,HEAD"), "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_private_recording_goes_on_is_told_to_who_has_a_token() {
+    let root = Root::new();
+    root.growing("show", "s16le:8000:1", &[0; 160]);
+    root.write("show.toml", "private = true\npcm = \"s16le:8000:1\"\n");
+    let server = Running::start(&root).await;
+    let [private, missing] = [server.head("/audio/show").await, server.head("/audio/none").await];
+    assert_eq!((private.status, private.header("upload-offset")), (404, None));
+    assert_eq!(private.headers.len(), missing.headers.len());
+    // To who may write here without a token, too.
+    for (method, path, headers, body) in [WAYS[2], WAYS[3], WAYS[4]] {
+        assert_eq!(send(&server, method, path, headers, body).await.status, 404, "{method} {path}");
+    }
+    assert_eq!(fs::read(root.file("show.pcm")).unwrap(), [0; 160]);
+    let tokens = tailcast::access::Tokens::parse("secret").unwrap();
+    let server = Running::with(&root, |config| config.ingest.tokens = Some(tokens)).await;
+    assert_eq!(server.head("/audio/show").await.status, 404);
+    let secret = [("authorization", "Bearer secret")];
+    let head = server.open("HEAD", "/audio/show", &secret).await.rest().await;
+    assert_eq!((head.status, head.header("upload-offset")), (200, Some("160")));
+    // Whoever records may hear it.
+    let open = server.open("GET", "/audio/show", &secret).await;
+    assert_eq!(open.status, 200);
+    assert_eq!(server.get("/audio/show").await.status, 404);
 }

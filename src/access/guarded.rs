@@ -72,9 +72,14 @@ impl Guarded {
         &self.0
     }
 
-    /// Whether somebody may have all of what has this name, be it there or not. Blocks.
-    pub(crate) fn is_open(&self, pass: &Pass, name: &RecordingName) -> bool {
-        pass.part(name).is_ok_and(Part::is_whole) && pass.opens(name, self.0.rule(name))
+    /// As [`Catalogue::file_of`], for who may have all of it. Blocks.
+    ///
+    /// # Errors
+    /// When there is none for him, or it cannot be told.
+    pub(crate) fn file_of(&self, pass: &Pass, name: &RecordingName) -> Result<(String, u64), RecordingError> {
+        let found = self.0.file_of(name)?;
+        let is_open = pass.part(name).is_ok_and(Part::is_whole) && pass.opens(name, self.0.rule(name));
+        if is_open { Ok(found) } else { Err(RecordingError::NotFound(name.to_string())) }
     }
 
     /// As [`Catalogue::follow`], of one that was opened.

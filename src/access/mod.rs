@@ -170,12 +170,22 @@ impl Access {
         Ok(Pass { access: Arc::clone(self), opens, at })
     }
 
+    /// What a request may read that writes, beside that: all if it has a token, else what takes none.
+    pub(crate) fn pass_of_writer(self: &Arc<Self>, headers: &HeaderMap, at: Timestamp) -> Pass {
+        let opens = if self.knows(&Given::of(headers)) { Opens::Everything } else { Opens::Public };
+        Pass { access: Arc::clone(self), opens, at }
+    }
+
+    /// Whether it is a token that opens everything.
+    fn knows(&self, given: &Given) -> bool {
+        let Given::Token(token) = given else { return false };
+        [&self.settings.tokens, &self.writers].into_iter().flatten().any(|tokens| tokens.has(token))
+    }
+
     fn opens(&self, uri: &Uri, headers: &HeaderMap) -> Result<Opens, Problem> {
         let Settings { tokens, tokens_for, key } = &self.settings;
         let given = Given::of(headers);
-        if let Given::Token(token) = &given
-            && [tokens, &self.writers].into_iter().flatten().any(|tokens| tokens.has(token))
-        {
+        if self.knows(&given) {
             return Ok(Opens::Everything);
         }
         // Where reading takes no tokens, what a proxy in front makes of the header is no business of ours.

@@ -105,7 +105,12 @@ impl Sink {
     /// # Errors
     /// When the system says that it is not on the disk.
     pub(crate) fn finish(&mut self) -> Result<(), Problem> {
-        if self.ingest.settings.sync == Sync::Never { Ok(()) } else { self.sync() }
+        if self.ingest.settings.sync == Sync::Never {
+            return Ok(());
+        }
+        // What is there from before may have been written by a server that was killed.
+        self.unsynced.get_or_insert_with(Instant::now);
+        self.sync()
     }
 
     fn failed(&self, error: &io::Error) -> Problem {

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use rustix::fs::OFlags;
 use toml_edit::{DocumentMut, value};
 
 use super::sink::failed;
@@ -57,38 +58,76 @@ fn set(document: &mut DocumentMut, key: &str, mut item: toml_edit::Item) {
     document.insert(key, item);
 }
 
-/// A recording's sidecar, changed: what else is in it stays, comments among it. It is another file under the same name, so
-/// that nobody reads half of one, and a full disk leaves the one that was.
-pub(crate) fn edit(ingest: &Ingest, dir: &Dir, name: &RecordingName, change: Change) -> Result<(), Problem> {
-    let _editing = ingest.editing.lock();
-    let path = sidecar_name(name);
-    let broken = |why: String| Problem::from(RecordingError::Sidecar { name: name.to_string(), why });
-    let old = match dir.open(&path) {
-        Ok(file) => {
-            let mut text = String::new();
-            file.take(SIDECAR_MOST + 1)
-                .read_to_string(&mut text)
-                .map_err(|error| broken(error.to_string()))?;
-            text
-        }
-        Err(error) if is_not_there(&error) => String::new(),
-        Err(error) => return Err(broken(error.to_string())),
-    };
-    let mut document: DocumentMut =
-        old.parse().map_err(|error: toml_edit::TomlError| broken(error.to_string()))?;
-    change.apply(&mut document);
-    let new = document.to_string();
-    if new.len() as u64 > SIDECAR_MOST {
-        return Err(broken(format!("it would be longer than {SIDECAR_MOST} bytes")));
-    }
-    Sidecar::parse(&new).map_err(broken)?;
-    if new == old {
-        return Ok(());
-    }
-    replace(ingest, dir, &path, &new).map_err(|error| failed(&error, "its description is as it was"))
+/// What a sidecar says, and what it is to say.
+struct Edited {
+    /// `None` if there is none.
+    old: Option<String>,
+    new: String,
 }
 
-fn replace(ingest: &Ingest, dir: &Dir, path: &str, text: &str) -> io::Result<()> {
+impl Edited {
+    /// A recording's sidecar with a change: what else is in it stays, comments among it. Blocks.
+    fn read(dir: &Dir, name: &RecordingName, change: Change) -> Result<Self, Problem> {
+        let broken = |why: String| Problem::from(RecordingError::Sidecar { name: name.to_string(), why });
+        let old = sidecar(dir, name).map_err(|error| broken(error.to_string()))?;
+        let mut document: DocumentMut = old
+            .as_deref()
+            .unwrap_or_default()
+            .parse()
+            .map_err(|error: toml_edit::TomlError| broken(error.to_string()))?;
+        change.apply(&mut document);
+        let new = document.to_string();
+        if new.len() as u64 > SIDECAR_MOST {
+            return Err(broken(format!("it would be longer than {SIDECAR_MOST} bytes")));
+        }
+        Sidecar::parse(&new).map_err(broken)?;
+        Ok(Self { old, new })
+    }
+}
+
+/// The text of a sidecar; `None` if there is none.
+fn sidecar(dir: &Dir, name: &RecordingName) -> io::Result<Option<String>> {
+    let file = match open(dir, &sidecar_name(name), OpenOptions::new().read(true)) {
+        Ok(file) => file,
+        Err(error) if is_not_there(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = String::new();
+    file.take(SIDECAR_MOST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > SIDECAR_MOST {
+        return Err(io::Error::other(format!("it is longer than {SIDECAR_MOST} bytes")));
+    }
+    Ok(Some(text))
+}
+
+/// Whether a sidecar says that its recording has ended.
+pub(crate) fn has_ended(dir: &Dir, name: &RecordingName) -> Result<bool, Problem> {
+    let broken = |why| RecordingError::Sidecar { name: name.to_string(), why };
+    let text = sidecar(dir, name).map_err(|error| broken(error.to_string()))?;
+    Ok(Sidecar::parse(&text.unwrap_or_default()).map_err(broken)?.ended)
+}
+
+/// Changes a recording's sidecar. It is another file under the same name, so that nobody reads half of one, and a full disk
+/// leaves the one that was.
+pub(crate) fn edit(ingest: &Ingest, dir: &Dir, name: &RecordingName, change: Change) -> Result<(), Problem> {
+    let _editing = ingest.editing.lock();
+    let edited = Edited::read(dir, name, change)?;
+    if edited.new == edited.old.unwrap_or_default() {
+        return Ok(());
+    }
+    let path = sidecar_name(name);
+    let replaced = through_new(ingest, dir, &path, &edited.new, |new| dir.rename(new, dir, &path));
+    replaced.map_err(|error| failed(&error, "its description is as it was"))
+}
+
+/// Writes a text beside where it is to be, and has it `put` there when it is whole.
+fn through_new(
+    ingest: &Ingest,
+    dir: &Dir,
+    path: &str,
+    text: &str,
+    put: impl FnOnce(&str) -> io::Result<()>,
+) -> io::Result<()> {
     let (folder, base) = path.rsplit_once('/').map_or((None, path), |(folder, base)| (Some(folder), base));
     // With a dot in front: no recording can have that name.
     let new = format!("{}.{base}.new", folder.map(|folder| format!("{folder}/")).unwrap_or_default());
@@ -100,9 +139,21 @@ fn replace(ingest: &Ingest, dir: &Dir, path: &str, text: &str) -> io::Result<()>
         if ingest.settings.sync != Sync::Never {
             file.sync_all()?;
         }
-        dir.rename(&new, dir, path)
+        put(&new)
     };
-    write().inspect_err(|_| drop(dir.remove_file(&new)))
+    write().inspect_err(|_| drop(dir.remove_file(&new)))?;
+    sync_names(ingest, dir, path)
+}
+
+/// Has the name of a file on the disk, and those of the folders that lead there, if anything is to be there.
+fn sync_names(ingest: &Ingest, dir: &Dir, path: &str) -> io::Result<()> {
+    if ingest.settings.sync == Sync::Never {
+        return Ok(());
+    }
+    Path::new(path).ancestors().skip(1).try_for_each(|folder| {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        dir.open_dir(folder)?.into_std_file().sync_all()
+    })
 }
 
 /// Begins a recording: its sidecar first, since it says what the file is; then the file, which must have nothing in it.
@@ -117,8 +168,14 @@ pub(crate) fn begin(
     check_free(catalogue, name, extension)?;
     make_folder(dir, name)?;
     edit(ingest, dir, name, change)?;
-    let options = OpenOptions::new().append(true).create(true).clone();
-    open(dir, &format!("{name}.{extension}"), &options, name)
+    let path = format!("{name}.{extension}");
+    let file = open(dir, &path, OpenOptions::new().append(true).create(true))
+        .and_then(|file| sync_names(ingest, dir, &path).map(|()| file))
+        .map_err(|error| failed(&error, &format!("`{name}` is as it was")))?;
+    match file.metadata().map_err(Problem::unwritable)?.len() {
+        0 => Ok(file),
+        _ => Err(Problem::conflict(format!("another program has just begun `{name}`"))),
+    }
 }
 
 /// That there is no sound under a name.
@@ -140,13 +197,15 @@ pub(crate) fn check_free(
 /// Opens the file of a recording that is there, to go on with it.
 pub(crate) fn go_on(catalogue: &Catalogue, name: &RecordingName) -> Result<File, Problem> {
     let (file_name, _) = catalogue.file_of(name)?;
-    open(catalogue.dir(), &file_name, &OpenOptions::new().append(true).clone(), name)
+    open(catalogue.dir(), &file_name, OpenOptions::new().append(true))
+        .map_err(|error| failed(&error, &format!("`{name}` is as it was")))
 }
 
-fn open(dir: &Dir, path: &str, options: &OpenOptions, name: &RecordingName) -> Result<File, Problem> {
-    let file =
-        dir.open_with(path, options).map_err(|error| failed(&error, &format!("`{name}` is as it was")))?;
-    Ok(file.into_std())
+/// Opens a plain file, and nothing else: a pipe that was put there would be waited on.
+fn open(dir: &Dir, path: &str, options: &mut OpenOptions) -> io::Result<File> {
+    let options = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = dir.open_with(path, options)?.into_std();
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a plain file")) }
 }
 
 fn make_folder(dir: &Dir, name: &RecordingName) -> Result<(), Problem> {
@@ -172,13 +231,14 @@ pub(crate) fn remove(ingest: &Ingest, catalogue: &Catalogue, name: &RecordingNam
     }
 }
 
-/// Gives a recording another name that nothing has. By links, which never go over what is there; the description first,
-/// since it says what the file is.
+/// Gives a recording another name that nothing has, and changes its description with it: all of that or nothing. By links,
+/// which never go over what is there; the description first, since it says what the file is.
 pub(crate) fn rename(
     ingest: &Ingest,
     catalogue: &Catalogue,
     old: &RecordingName,
     new: &RecordingName,
+    change: Change,
 ) -> Result<(), Problem> {
     let _editing = ingest.editing.lock();
     let (file_name, _) = catalogue.file_of(old)?;
@@ -188,19 +248,15 @@ pub(crate) fn rename(
         Ok(_) => return Err(Problem::conflict(format!("there is a recording `{new}`"))),
         Err(error) => return Err(error.into()),
     }
+    let edited = Edited::read(dir, old, change)?;
     make_folder(dir, new)?;
-    let ending = file_name.strip_prefix(old.as_str()).filter(|ending| !ending.is_empty()).unwrap_or(".pcm");
-    let link = |from: &str, to: &str| dir.hard_link(from, dir, to);
     let refused = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => Problem::conflict(format!("there is something called `{new}`")),
         _ => failed(&error, &format!("`{old}` is as it was")),
     };
-    let beside = match link(&sidecar_name(old), &sidecar_name(new)) {
-        Ok(()) => true,
-        Err(error) if is_not_there(&error) => false,
-        Err(error) => return Err(refused(error)),
-    };
-    if let Err(error) = link(&file_name, &format!("{new}{ending}")) {
+    let beside = describe(ingest, dir, new, &edited).map_err(refused)?;
+    let ending = file_name.strip_prefix(old.as_str()).filter(|ending| !ending.is_empty()).unwrap_or(".pcm");
+    if let Err(error) = dir.hard_link(&file_name, dir, format!("{new}{ending}")) {
         if beside {
             let _ = dir.remove_file(sidecar_name(new));
         }
@@ -208,5 +264,23 @@ pub(crate) fn rename(
     }
     let left = |error: io::Error| failed(&error, &format!("`{new}` is there, and so is `{old}`"));
     dir.remove_file(&file_name).map_err(left)?;
-    if beside { dir.remove_file(sidecar_name(old)).map_err(left) } else { Ok(()) }
+    if edited.old.is_some() { dir.remove_file(sidecar_name(old)).map_err(left) } else { Ok(()) }
+}
+
+/// Gives a name that has none the sidecar that it is to have, if it is to have one; whether it is.
+fn describe(ingest: &Ingest, dir: &Dir, name: &RecordingName, edited: &Edited) -> io::Result<bool> {
+    let path = sidecar_name(name);
+    if edited.old.is_none() && edited.new.is_empty() {
+        // One that is there would say something else of it.
+        return match dir.symlink_metadata(&path) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if is_not_there(&error) => Ok(false),
+            Err(error) => Err(error),
+        };
+    }
+    through_new(ingest, dir, &path, &edited.new, |new| {
+        dir.hard_link(new, dir, &path)?;
+        dir.remove_file(new)
+    })?;
+    Ok(true)
 }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
 use serde::Deserialize;
 use tailcast_codecs::format::Format;
 use tokio::time::timeout;
@@ -28,22 +29,22 @@ use crate::ingest::kind::Kind;
 use crate::ingest::sink::Sink;
 use crate::ingest::store::{self, Change};
 use crate::ingest::{Ingest, Turn};
-use crate::recording::sidecar::Sidecar;
 use crate::recording::{Catalogue, RecordingError, RecordingName};
 use crate::stopped;
 
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
 
-/// Somebody who may write: a handler that has one is not reached by anybody else.
+/// Somebody who may write: a handler that has one is not reached by anybody else. What he may not read is not there for him.
 #[derive(Debug)]
-pub struct Writer(());
+pub struct Writer(Pass);
 
 impl FromRequestParts<App> for Writer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        app.ingest.writers.check(parts).map(|()| Self(()))
+        app.ingest.writers.check(parts)?;
+        Ok(Self(app.access.pass_of_writer(&parts.headers, Timestamp::now())))
     }
 }
 
@@ -103,7 +104,7 @@ async fn begin(
         return Err(Problem::upload("there is nothing in it"));
     }
     let pcm = if let Kind::Raw(Some(pcm)) = kind { Some(pcm.to_string()) } else { None };
-    let started = Some(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
+    let started = Some(Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
     let change = Change { pcm, title: query.title, started, ended: Some(false) };
     let (ingest, catalogue, of) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone(), name.clone());
     let begun = blocking(move || {
@@ -120,16 +121,22 @@ async fn begin(
 /// Goes on with a recording where it stopped.
 pub async fn go_on(
     State(app): State<App>,
-    _: Writer,
+    Writer(pass): Writer,
     FromPath(path): FromPath<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     app.check_running()?;
-    to_its_end(resume(app, path, headers, body)).await
+    to_its_end(resume(app, pass, path, headers, body)).await
 }
 
-async fn resume(app: App, path: String, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+async fn resume(
+    app: App,
+    pass: Pass,
+    path: String,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     if headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind != "application/partial-upload") {
         return Err(Problem::media_type("what goes on with a recording is `application/partial-upload`"));
     }
@@ -137,13 +144,13 @@ async fn resume(app: App, path: String, headers: HeaderMap, body: Body) -> Resul
     let offset =
         offset.ok_or_else(|| Problem::upload("`Upload-Offset` is to say at which byte it goes on"))?;
     let complete = is_complete(&headers)?.unwrap_or(true);
-    let name = existing(&app, &path).await?;
+    let name = existing(&app, pass, &path).await?;
     // Its connection may be dead, and nobody knows yet.
     let turn = app.ingest.take_over(&name).await;
     let sending = Sending::new(&app, body, &turn);
     let (ingest, catalogue, of) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone(), name.clone());
     let sink = blocking(move || {
-        if has_ended(&catalogue, &of)? {
+        if store::has_ended(catalogue.dir(), &of)? {
             return Err(Problem::conflict(format!("`{of}` has ended")));
         }
         let sink = Sink::new(store::go_on(&catalogue, &of)?, turn, ingest).map_err(Problem::unwritable)?;
@@ -167,22 +174,22 @@ pub async fn head(
 ) -> Result<Response, Problem> {
     let (sound, named) = (State(app.clone()), FromPath(path.clone()));
     let answered = audio::audio(sound, pass.clone(), client, Method::HEAD, named, query, raw, headers).await;
-    if writer.is_err() {
+    // It goes on though nobody can hear it yet, such as a WAV whose header is not whole; a condition is answered as it is.
+    let is_of_recorders = match &answered {
+        Ok(response) => response.status().is_success(),
+        Err(problem) => problem.status().is_server_error(),
+    };
+    if writer.is_err() || !is_of_recorders {
         return answered;
     }
-    let Ok(name) = existing(&app, &path).await else { return answered };
+    let Ok(name) = existing(&app, pass.clone(), &path).await else { return answered };
     let guarded = app.catalogue.clone();
     let state = blocking(move || {
-        // That there is something private is told to nobody who may write and not read.
-        if !guarded.is_open(&pass, &name) {
-            return Err(RecordingError::NotFound(name.to_string()).into());
-        }
-        let (_, len) = guarded.unguarded().file_of(&name)?;
-        Ok::<_, Problem>((len, has_ended(guarded.unguarded(), &name).unwrap_or(false)))
+        let (_, len) = guarded.file_of(&pass, &name)?;
+        Ok::<_, Problem>((len, store::has_ended(guarded.unguarded().dir(), &name).unwrap_or(false)))
     });
     let Ok((len, ended)) = state.await? else { return answered };
-    // It goes on though nobody can hear it yet, such as a WAV whose header is not whole.
-    let mut response = answered.unwrap_or_else(|_| fresh(StatusCode::NO_CONTENT));
+    let mut response = fresh(answered.unwrap_or_else(|_| StatusCode::NO_CONTENT.into_response()));
     response.headers_mut().insert(OFFSET, HeaderValue::from(len));
     response.headers_mut().insert(COMPLETE, HeaderValue::from_static(if ended { "?1" } else { "?0" }));
     Ok(response)
@@ -191,10 +198,10 @@ pub async fn head(
 /// Removes a recording.
 pub async fn delete(
     State(app): State<App>,
-    _: Writer,
+    Writer(pass): Writer,
     FromPath(path): FromPath<String>,
 ) -> Result<StatusCode, Problem> {
-    let name = existing(&app, &path).await?;
+    let name = existing(&app, pass, &path).await?;
     let turn = app.ingest.turn(&name).ok_or_else(|| busy(&name))?;
     let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
     blocking(move || {
@@ -226,7 +233,7 @@ const JSON_MOST: usize = 64 * 1024;
 /// Gives a recording another title or name, or says that it has ended.
 pub async fn change(
     State(app): State<App>,
-    _: Writer,
+    Writer(pass): Writer,
     FromPath(path): FromPath<String>,
     headers: HeaderMap,
     body: Body,
@@ -248,14 +255,16 @@ pub async fn change(
     let turn = app.ingest.turn(&name).ok_or_else(|| busy(&name))?;
     let title = wanted.title.map(Option::unwrap_or_default);
     let change = Change { title, ended: wanted.ended, ..Change::default() };
-    let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
+    let (ingest, guarded) = (Arc::clone(&app.ingest), app.catalogue.clone());
     let found = blocking(move || {
-        let _turn = turn;
-        catalogue.file_of(&name)?;
-        store::edit(&ingest, catalogue.dir(), &name, change)?;
-        let Some(new) = new else { return Ok::<_, Problem>(catalogue.find(&name)?.status()?) };
+        let (_turn, catalogue) = (turn, guarded.unguarded());
+        guarded.file_of(&pass, &name)?;
+        let Some(new) = new else {
+            store::edit(&ingest, catalogue.dir(), &name, change)?;
+            return Ok::<_, Problem>(catalogue.find(&name)?.status()?);
+        };
         let _other = ingest.turn(&new).ok_or_else(|| busy(&new))?;
-        store::rename(&ingest, &catalogue, &name, &new)?;
+        store::rename(&ingest, catalogue, &name, &new, change)?;
         Ok(catalogue.find(&new)?.status()?)
     });
     Ok(fresh(Json(Summary::of(&found.await??))))
@@ -294,25 +303,17 @@ fn named(path: &str, kind: Kind) -> Result<(RecordingName, &'static str), Proble
 }
 
 /// The recording that a path means: of that name, else without the extension of a format.
-async fn existing(app: &App, path: &str) -> Result<RecordingName, Problem> {
+async fn existing(app: &App, pass: Pass, path: &str) -> Result<RecordingName, Problem> {
     let name = RecordingName::parse(path)?;
     let stem = path.rsplit_once('.').filter(|(_, extension)| Format::from_extension(extension).is_some());
     let stem = stem.and_then(|(stem, _)| RecordingName::parse(stem).ok());
-    let catalogue = app.catalogue.unguarded().clone();
-    blocking(move || match (catalogue.file_of(&name), stem) {
-        (Err(RecordingError::NotFound(_)), Some(stem)) => catalogue.file_of(&stem).map(|_| stem),
+    let guarded = app.catalogue.clone();
+    blocking(move || match (guarded.file_of(&pass, &name), stem) {
+        (Err(RecordingError::NotFound(_)), Some(stem)) => guarded.file_of(&pass, &stem).map(|_| stem),
         (found, _) => found.map(|_| name),
     })
     .await?
     .map_err(Problem::from)
-}
-
-/// Whether a sidecar says that its recording has ended. Blocks.
-fn has_ended(catalogue: &Catalogue, name: &RecordingName) -> Result<bool, Problem> {
-    let path = crate::recording::catalogue::sidecar_name(name);
-    let Ok(text) = catalogue.dir().read_to_string(&path) else { return Ok(false) };
-    let broken = |why| RecordingError::Sidecar { name: name.to_string(), why };
-    Ok(Sidecar::parse(&text).map_err(broken)?.ended)
 }
 
 /// How long a client that is refused while it sends is listened to, so that it gets to read why.
@@ -401,7 +402,10 @@ impl Sending {
             .await?;
             sink = back;
             app.metrics.received.inc_by(sink.len().saturating_sub(before));
-            written.map_err(|problem| self.refuse(problem))?;
+            if let Err(problem) = written {
+                let _ = blocking(move || sink.finish()).await?;
+                return Err(self.refuse(problem));
+            }
         }
         let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
         let (len, status_of) = blocking(move || end(&ingest, &catalogue, &name, sink, complete)).await??;
