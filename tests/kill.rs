@@ -1,5 +1,6 @@
 //! A server that is killed again and again while it is being listened to: whoever goes on at the byte where he was has at
-//! last what an undisturbed download is, of a finished recording and of one that grows, in every format.
+//! last what an undisturbed download is, of a finished recording and of one that grows, in every format. And one that is
+//! killed while it is recorded into: the recorder goes on where the server says, and not a byte is lost or doubled.
 
 mod support;
 
@@ -231,4 +232,66 @@ fn is_whole(download: &Download, wholes: &[Vec<u8>; 3]) {
     let differs = body.iter().zip(expected).position(|(a, b)| a != b);
     assert_eq!(differs, None, "{what}: the first byte that differs, of {}", expected.len());
     assert_eq!(body.len(), expected.len(), "{what}: length");
+}
+
+/// Sends as a recorder does that hears all of `sound` by and by, until the server is gone or it is all sent.
+async fn record(address: SocketAddr, sound: &[u8], offset: usize) {
+    let request = match offset {
+        0 => "PUT /audio/show?pcm=s16le:48000:2 HTTP/1.1\r\n".to_owned(),
+        _ => format!(
+            "PATCH /audio/show HTTP/1.1\r\ncontent-type: application/partial-upload\r\nupload-offset: {offset}\r\n"
+        ),
+    };
+    let mut socket = TcpSocket::new_v4().unwrap().connect(address).await.unwrap();
+    let head = format!("{request}host: {address}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    // Not in whole frames.
+    for piece in sound[offset..].chunks(1_999) {
+        let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
+        if socket.write_all(&chunk).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let _ = socket.write_all(b"0\r\n\r\n").await;
+    let mut answer = Vec::new();
+    // Reset if the server is gone.
+    if socket.read_to_end(&mut answer).await.is_ok() && !answer.is_empty() {
+        assert!(answer.starts_with(b"HTTP/1.1 20"), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+/// Where the server says that the recording goes on, and whether it is whole.
+async fn goes_on(server: &Process) -> (usize, bool) {
+    let head = reqwest::Client::new().head(server.url("/audio/show")).send().await.unwrap();
+    let header = |name: &str| head.headers().get(name).unwrap().to_str().unwrap().to_owned();
+    (header("upload-offset").parse().unwrap(), header("upload-complete") == "?1")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorder_goes_on_over_a_server_that_is_killed_and_nothing_is_lost_or_doubled() {
+    let (root, sound) = (Root::new(), sound::noise(48_000 * 10, 2, 9));
+    let file = root.file("show.pcm");
+    let mut offset = 0;
+    for life in 0..6 {
+        let mut server = Process::serve(root.path(), &["--growth-timeout", "600"]);
+        if life > 0 {
+            let told;
+            (offset, told) = goes_on(&server).await;
+            assert_eq!((std::fs::metadata(&file).unwrap().len(), told), (offset as u64, false));
+        }
+        let (sending, address) = (sound.clone(), server.address);
+        let sending = tokio::spawn(async move { record(address, &sending, offset).await });
+        if life == 5 {
+            sending.await.unwrap();
+            assert_eq!(goes_on(&server).await, (sound.len(), true));
+        } else {
+            let further = || std::fs::metadata(&file).is_ok_and(|file| file.len() > (offset + 50_000) as u64);
+            support::eventually("some of it is written", further).await;
+            server.kill();
+            sending.await.unwrap();
+        }
+        assert!(sound.starts_with(&std::fs::read(&file).unwrap()), "other bytes after {life} kills");
+    }
+    assert!(std::fs::read(&file).unwrap() == sound);
 }

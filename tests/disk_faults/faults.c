@@ -1,4 +1,4 @@
-/* Makes the reads of one file fail, or be short, while a control file says so: see main.rs. */
+/* Makes the reads of one file fail, or be short, and what is written to it, while a control file says so: see main.rs. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -107,4 +107,39 @@ int statx(int dir, const char *restrict path, int flags, unsigned mask, struct s
         return -1;
     }
     return real(dir, path, flags, mask, out);
+}
+
+/* What is appended, to a disk that has no room from a byte of the file on. */
+ssize_t write(int fd, const void *buffer, size_t count)
+{
+    static ssize_t (*real)(int, const void *, size_t);
+    struct fault fault;
+    struct stat file;
+    if (!real)
+        real = dlsym(RTLD_NEXT, "write");
+    int before = errno;
+    int faulty = fault_of(fd, &fault) && fstat(fd, &file) == 0 && file.st_size + (long long)count > fault.from;
+    errno = before;
+    if (!faulty || fault.from < 0)
+        return real(fd, buffer, count);
+    if (file.st_size < fault.from)
+        return real(fd, buffer, fault.from - file.st_size);
+    errno = fault.error;
+    return -1;
+}
+
+/* Where only this is to fail, the bytes are those before -1, which no read and no write concerns. */
+int fdatasync(int fd)
+{
+    static int (*real)(int);
+    struct fault fault;
+    if (!real)
+        real = dlsym(RTLD_NEXT, "fdatasync");
+    int before = errno;
+    int faulty = fault_of(fd, &fault) && fault.from < 0;
+    errno = before;
+    if (!faulty)
+        return real(fd);
+    errno = fault.error;
+    return -1;
 }

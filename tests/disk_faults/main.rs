@@ -1,8 +1,9 @@
 //! Faults of the disk under the real program: a bad sector in the middle of a recording, a network file system that has
-//! forgotten the file, reads that give less than was asked for, a log that cannot be written. A body breaks off, it is never
-//! silently wrong; others play on; and when the fault is gone the next request is right.
+//! forgotten the file, reads that give less than was asked for, a log that cannot be written, a full disk under what is
+//! recorded. A body breaks off, it is never silently wrong; others play on; and when the fault is gone the next request is
+//! right.
 //!
-//! `faults.c` is loaded into the program (`LD_PRELOAD`) and stands between it and the C library's reads.
+//! `faults.c` is loaded into the program (`LD_PRELOAD`) and stands between it and the C library's reads and writes.
 #![cfg(target_os = "linux")]
 
 #[path = "../support/mod.rs"]
@@ -16,10 +17,12 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use rustix::io::Errno;
 use support::process::{Process, tailcast};
 use support::{Open, Root, Running, eventually, is_problem, sound};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const PCM: &str = "s16le:48000:2";
 const FORMATS: [&str; 3] = ["wav", "mp3", "opus"];
@@ -43,18 +46,37 @@ struct Faulty {
 
 impl Faulty {
     fn serve(root: &Root) -> Self {
+        Self::serve_with(root, &[])
+    }
+
+    fn serve_with(root: &Root, arguments: &[&str]) -> Self {
         let control = tempfile::tempdir().unwrap();
         let mut command = tailcast();
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--growth-timeout", "600", "--root"])
-            .arg(root.path());
+            .arg(root.path())
+            .args(arguments);
         command.env("LD_PRELOAD", &LIBRARY.1).env("FAULTS", control.path().join("fault"));
         Self { server: Process::start(command, "http://"), control }
     }
 
     /// From now on reads of these bytes of a file fail with an error, or are short where that is 0.
     fn fault(&self, error: i32, bytes: Range<u64>, file: &str) {
-        let line = format!("{error} {} {} /{file}", bytes.start, bytes.end);
+        self.tell(&format!("{error} {} {} /{file}", bytes.start, bytes.end));
+    }
+
+    /// From now on a file cannot have more than so many bytes.
+    fn fill(&self, error: Errno, bytes: u64, file: &str) {
+        // None to read.
+        self.tell(&format!("{} {bytes} 0 /{file}", error.raw_os_error()));
+    }
+
+    /// From now on a file cannot be synced.
+    fn fault_of_syncs(&self, file: &str) {
+        self.tell(&format!("{} -1 -1 /{file}", Errno::IO.raw_os_error()));
+    }
+
+    fn tell(&self, line: &str) {
         fs::write(self.control.path().join("new"), line).unwrap();
         // At once, so that no half of a line is read.
         fs::rename(self.control.path().join("new"), self.control.path().join("fault")).unwrap();
@@ -62,6 +84,22 @@ impl Faulty {
 
     fn heal(&self) {
         fs::remove_file(self.control.path().join("fault")).unwrap();
+    }
+
+    /// What a request is answered with, its status first.
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> (u16, HeaderMap, String) {
+        let mut request = reqwest::Client::new().request(method.parse().unwrap(), self.server.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.body(body.to_vec()).send().await.unwrap();
+        (answer.status().as_u16(), answer.headers().clone(), answer.text().await.unwrap())
     }
 
     async fn open(&self, path: &str) -> Open {
@@ -212,4 +250,79 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
         assert_eq!(reply.status, 200);
     }
     assert!(server.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_507_and_the_recorder_goes_on_when_there_is_room() {
+    for error in [Errno::NOSPC, Errno::DQUOT] {
+        let (root, sound) = (Root::new(), sound::noise(48_000, 2, 5));
+        let faulty = Faulty::serve(&root);
+        faulty.fill(error, 100_001, "show.pcm");
+        let (status, _, told) = faulty.send("PUT", "/audio/show?pcm=s16le:48000:2", &[], &sound).await;
+        assert_eq!(status, 507, "{told}");
+        assert!(told.contains("/problems/no-space") && told.contains("100001 bytes"), "{told}");
+        assert!(fs::read(root.file("show.pcm")).unwrap() == sound[..100_001]);
+        // Still full.
+        let go_on = [("content-type", "application/partial-upload"), ("upload-offset", "100001")];
+        assert_eq!(faulty.send("PATCH", "/audio/show", &go_on, &sound[100_001..]).await.0, 507);
+        let head = faulty.send("HEAD", "/audio/show", &[], &[]).await.1;
+        assert_eq!(
+            (&head["upload-offset"], &head["upload-complete"]),
+            (&"100001".parse().unwrap(), &"?0".parse().unwrap())
+        );
+        faulty.heal();
+        assert_eq!(faulty.send("PATCH", "/audio/show", &go_on, &sound[100_001..]).await.0, 200);
+        assert!(fs::read(root.file("show.pcm")).unwrap() == sound);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_that_a_full_disk_does_not_take_is_as_it_was() {
+    let root = Root::new();
+    root.growing("show", PCM, &[0; 4000]);
+    let faulty = Faulty::serve(&root);
+    let json = [("content-type", "application/json")];
+    for file in [".show.toml.new", ".moved.toml.new"] {
+        faulty.fill(Errno::NOSPC, 3, file);
+        let body =
+            if file.contains("show") { r#"{"title":"new"}"# } else { r#"{"title":"new","name":"moved"}"# };
+        let (status, _, told) = faulty.send("PATCH", "/recordings/show", &json, body.as_bytes()).await;
+        assert_eq!(status, 507, "{told}");
+        assert_eq!(fs::read_to_string(root.file("show.toml")).unwrap(), format!("pcm = \"{PCM}\"\n"));
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_on_the_disk_is_so_before_it_is_acknowledged() {
+    let sound = sound::noise(48_000, 2, 6);
+    for (policy, wanted) in [("none", 201), ("end", 500), ("0.1s", 500)] {
+        let root = Root::new();
+        let faulty = Faulty::serve_with(&root, &["--ingest-sync", policy]);
+        faulty.fault_of_syncs("show.pcm");
+        let (status, _, told) = faulty.send("PUT", "/audio/show?pcm=s16le:48000:2", &[], &sound).await;
+        assert_eq!(status, wanted, "{policy}: {told}");
+        // What the system has it has, but nobody was told that it is safe.
+        assert!(sound.starts_with(&fs::read(root.file("show.pcm")).unwrap()));
+        assert_eq!(fs::read_to_string(root.file("show.toml")).unwrap().contains("ended"), wanted == 201);
+        assert!(wanted == 201 || told.contains("/problems/unwritable"), "{told}");
+    }
+}
+
+/// One that is not to wait for the end, though nothing more comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_on_the_disk_every_so_often_is_so_while_nothing_comes() {
+    let root = Root::new();
+    let faulty = Faulty::serve_with(&root, &["--ingest-sync", "0.2s"]);
+    faulty.fault_of_syncs("show.pcm");
+    let mut socket = tokio::net::TcpStream::connect(faulty.server.address).await.unwrap();
+    let head = format!(
+        "PUT /audio/show HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: chunked\r\n\r\n4\r\nabcd\r\n",
+        faulty.server.address
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(Duration::from_secs(20), socket.read_exact(&mut answer)).await;
+    read.expect("it is not synced").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 500");
 }
