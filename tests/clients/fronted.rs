@@ -1,7 +1,8 @@
 //! nginx before the server, as `packaging/nginx/tailcast.conf` has it: what has ended is kept, what grows is passed on.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::judge::{Desk, says};
@@ -22,6 +23,8 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "nginx_keeps_nothing_of_what_has_only_stood_still", judges: NEEDED, test: still_is_not },
     Judged { name: "nginx_passes_events_on_at_once", judges: NEEDED, test: events },
     Judged { name: "nginx_gives_nobody_what_another_had_a_token_for", judges: NEEDED, test: passes },
+    Judged { name: "nginx_passes_on_what_is_recorded_as_it_comes", judges: NEEDED, test: recorded },
+    Judged { name: "nginx_passes_on_nothing_without_a_token", judges: NEEDED, test: not_recorded },
     Judged { name: "nginx_answers_to_ranges_and_conditions_as_the_server", judges: NEEDED, test: conditions },
 ];
 
@@ -299,5 +302,40 @@ fn conditions() {
         // No listener's business.
         assert_eq!(front.get("/healthz", &[]).status(), "200");
         assert_eq!(front.get("/metrics", &[]).status(), "404");
+    });
+}
+
+fn recorded() {
+    let (root, sound) = (Root::new(), seconds(2));
+    wait(async {
+        let tokens = Tokens::parse("secret").unwrap();
+        let server = Running::with(&root, |config| config.ingest.tokens = Some(tokens)).await;
+        let front = Front::before(&server).await;
+        let mut curl = front.curl("/audio/show?pcm=s16le:48000:2", &["-f", "-T", "-", "-u", "source:secret"]);
+        let mut curl = curl.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut pipe = curl.stdin.take().unwrap();
+        for (number, part) in sound.chunks(sound.len() / 4).enumerate() {
+            pipe.write_all(part).unwrap();
+            longer_than(&root.file("show.pcm"), (sound.len() / 4 * number + 1000) as u64).await;
+        }
+        drop(pipe);
+        assert!(curl.wait().unwrap().success());
+        assert!(std::fs::read(root.file("show.pcm")).unwrap() == sound);
+        assert!(front.get("/audio/show.wav", &[]).body.ends_with(&sound));
+        let go = ["-f", "-X", "DELETE", "-u", "source:secret"];
+        assert_eq!(front.get("/audio/show", &go).status(), "204");
+    });
+}
+
+fn not_recorded() {
+    let root = finished(&seconds(1));
+    wait(async {
+        let server = server(&root).await;
+        let front = Front::before(&server).await;
+        for method in ["PUT", "POST", "DELETE"] {
+            let told = front.get("/audio/show", &["-X", method, "-H", "Host: localhost", "-d", "sound"]);
+            assert_eq!(told.status(), "403", "{method}");
+        }
+        assert!(root.file("show.pcm").exists());
     });
 }

@@ -1,4 +1,4 @@
-//! Programs that people save and listen with, at the server itself: what they make of a recording that has ended and of one
+//! Programs that people save, listen and record with, at the server itself: what they make of a recording that has ended and of one
 //! that grows under them; nginx before it, and Prometheus beside it.
 
 mod fronted;
@@ -8,6 +8,7 @@ mod judge;
 #[path = "../judged/place.rs"]
 mod place;
 mod playing;
+mod recording;
 mod saving;
 mod stage;
 #[path = "../support/mod.rs"]
@@ -19,5 +20,5 @@ use std::process::ExitCode;
 use support::judged::run;
 
 fn main() -> ExitCode {
-    run(&[saving::TESTS, playing::TESTS, fronted::TESTS, watching::TESTS].concat())
+    run(&[saving::TESTS, playing::TESTS, recording::TESTS, fronted::TESTS, watching::TESTS].concat())
 }
