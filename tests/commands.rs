@@ -452,6 +452,7 @@ async fn the_commented_file_serves_with_everything_in_it_switched_on() {
     // So that it can be asked below.
     let text = text.replace("read-token-for = \"all\"", "read-token-for = \"private\"");
     fs::write(beside.path().join("tailcast.readers"), "token\n").unwrap();
+    fs::write(beside.path().join("tailcast.writers"), "token\n").unwrap();
     fs::write(beside.path().join("tailcast.key"), [1; 32]).unwrap();
     let is_option = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
     let on: Vec<&str> = text
