@@ -152,7 +152,8 @@ fn sync_names(ingest: &Ingest, dir: &Dir, path: &str) -> io::Result<()> {
     }
     Path::new(path).ancestors().skip(1).try_for_each(|folder| {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        dir.open_dir(folder)?.into_std_file().sync_all()
+        // `open_dir` gives what cannot be synced (O_PATH).
+        dir.open(folder)?.into_std().sync_all()
     })
 }
 

@@ -306,6 +306,10 @@ async fn what_is_to_be_on_the_disk_is_so_before_it_is_acknowledged() {
         assert!(sound.starts_with(&fs::read(root.file("show.pcm")).unwrap()));
         assert_eq!(fs::read_to_string(root.file("show.toml")).unwrap().contains("ended"), wanted == 201);
         assert!(wanted == 201 || told.contains("/problems/unwritable"), "{told}");
+        faulty.heal();
+        // The names of new folders, too.
+        let (status, _, told) = faulty.send("PUT", "/audio/a/b/show?title=x", &[], &sound).await;
+        assert_eq!(status, 201, "{policy}: {told}");
     }
 }
 
