@@ -3,7 +3,7 @@
 mod support;
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use support::{Reply, Root, Running, eventually, is_problem, sound};
@@ -62,9 +62,14 @@ async fn what_is_sent_is_a_recording_that_has_ended_with_its_body() {
         201
     );
     assert_eq!(server.get("/audio/w").await.body.len(), told.body.len());
-    for (path, kind) in
-        [("/audio/x.mp3", "audio/mpeg"), ("/audio/x.mp3", "audio/wav"), ("/audio/x", "text/plain")]
-    {
+    assert_eq!(send(&server, "PUT", "/audio/v.wav", &[], &told.body).await.status, 201);
+    assert!(root.file("v.wav").exists() && server.get("/audio/v").await.body.ends_with(&sent));
+    for (path, kind) in [
+        ("/audio/x.mp3", "audio/mpeg"),
+        ("/audio/x.mp3", "audio/wav"),
+        ("/audio/x.wav", "audio/L16;rate=8000"),
+        ("/audio/x", "text/plain"),
+    ] {
         is_problem(&send(&server, "PUT", path, &[("content-type", kind)], &sent).await, 415, "");
     }
     for path in ["/audio/..%2fx", "/audio/.x", "/audio/a%00b"] {
@@ -193,52 +198,6 @@ async fn nobody_writes_who_may_not() {
     assert_eq!(server.head("/audio/x").await.header("upload-offset"), None);
     let server = Running::with(&root, |config| config.listen = "0.0.0.0:0".parse().unwrap()).await;
     is_problem(&send(&server, "PUT", "/audio/y", &[], &[0; 8]).await, 403, "--ingest-token-file");
-}
-
-/// What a shell says and gives for a line of the README, with sound on its standard input.
-fn shell(line: &str, input: &std::path::Path) {
-    let done = Command::new("sh")
-        .args(["-c", line])
-        .stdin(fs::File::open(input).unwrap())
-        .stderr(Stdio::inherit())
-        .status();
-    assert!(done.unwrap().success(), "{line}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn recorders_send_byte_for_byte_what_they_hear() {
-    let (root, sent) = (Root::new(), sound::noise(96_000, 2, 3));
-    let server = Running::start(&root).await;
-    let input = tempfile::NamedTempFile::new().unwrap();
-    fs::write(input.path(), &sent).unwrap();
-    let pcm = "-f s16le -ar 48000 -ac 2";
-    for (name, needed, line) in [
-        ("curl", "curl", format!("curl -sSf -T - {}", server.url("/audio/curl"))),
-        ("ffmpeg", "ffmpeg", format!("ffmpeg -v error {pcm} -i - {pcm} {}", server.url("/audio/ffmpeg"))),
-        (
-            "sox",
-            "sox",
-            format!(
-                "sox -t raw -r 48000 -c 2 -b 16 -e signed - -t raw - | curl -sSf -T - {}",
-                server.url("/audio/sox")
-            ),
-        ),
-    ] {
-        // Where it is not installed the others are tried still.
-        if Command::new(needed).arg("--version").output().is_err() {
-            continue;
-        }
-        let path = input.path().to_owned();
-        tokio::task::spawn_blocking(move || shell(&line, &path)).await.unwrap();
-        // ffmpeg does not wait for the answer.
-        let ended = || {
-            fs::read_to_string(root.file(&format!("{name}.toml"))).is_ok_and(|text| text.contains("ended"))
-        };
-        eventually(&format!("{name} has ended"), ended).await;
-        assert!(fs::read(root.file(&format!("{name}.pcm"))).unwrap() == sent, "{name}");
-        assert!(server.get(&format!("/audio/{name}.wav")).await.body.ends_with(&sent), "{name}");
-    }
-    assert_eq!(server.panics(), 0);
 }
 
 /// A piece of a chunked body.
@@ -585,4 +544,31 @@ async fn where_a_private_recording_goes_on_is_told_to_who_has_a_token() {
     let open = server.open("GET", "/audio/show", &secret).await;
     assert_eq!(open.status, 200);
     assert_eq!(server.get("/audio/show").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_and_what_is_refused_is_counted() {
+    let (root, sent) = (Root::new(), sound::noise(2000, 2, 9));
+    let server = Running::with(&root, |config| config.ingest.most = Some(6000)).await;
+    let counted = async |line: &str| server.get("/metrics").await.text().lines().any(|found| found == line);
+    let socket = begun(&server, "/audio/show", &sent[..4001]).await;
+    has(&root, "show.pcm", 4001).await;
+    assert_eq!(send(&server, "PUT", "/audio/show", &[], &sent).await.status, 409);
+    assert_eq!(send(&server, "PUT", "/audio/other", &[], &sent).await.status, 507);
+    for line in [
+        "tailcast_uploads 1",
+        "tailcast_received_bytes_total 10001",
+        "tailcast_refusals_total{reason=\"conflict\"} 1",
+        "tailcast_refusals_total{reason=\"no-space\"} 1",
+    ] {
+        assert!(counted(line).await, "{line}: {}", server.get("/metrics").await.text());
+    }
+    drop(socket);
+    for _ in 0..1000 {
+        if counted("tailcast_uploads 0").await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("a recorder that is gone is counted");
 }

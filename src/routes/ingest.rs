@@ -288,18 +288,19 @@ fn is_complete(headers: &HeaderMap) -> Result<Option<bool>, Problem> {
 fn named(path: &str, kind: Kind) -> Result<(RecordingName, &'static str), Problem> {
     let by_extension =
         path.rsplit_once('.').and_then(|(stem, extension)| Some((stem, Format::from_extension(extension)?)));
-    let name = match (by_extension, kind) {
-        (None, _) => path,
-        (Some((stem, Format::Wav)), Kind::Wav) => stem,
+    match (by_extension, kind) {
+        (None, Kind::Wav) => Ok((RecordingName::parse(path)?, "wav")),
+        (None, Kind::Raw(_)) => Ok((RecordingName::parse(path)?, "pcm")),
+        // Programs that send files mostly do not say what is in them.
+        (Some((stem, Format::Wav)), Kind::Wav | Kind::Raw(None)) => Ok((RecordingName::parse(stem)?, "wav")),
         (Some((_, format)), _) => {
             let detail = format!(
                 "`{path}` is a name of {}, which this is not; sound comes as WAV or raw PCM",
                 format.name()
             );
-            return Err(Problem::media_type(detail));
+            Err(Problem::media_type(detail))
         }
-    };
-    Ok((RecordingName::parse(name)?, if kind == Kind::Wav { "wav" } else { "pcm" }))
+    }
 }
 
 /// The recording that a path means: of that name, else without the extension of a format.
