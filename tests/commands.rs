@@ -1318,6 +1318,37 @@ async fn a_url_that_is_signed_opens_what_it_leads_to_and_its_signature_is_in_no_
     assert!(!all.contains(&sig[..10]) && !all.contains("right"), "{all}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_those_who_write_are_in_no_log_whether_they_are_right_or_wrong() {
+    let (_root, path, beside) = some_root();
+    let tokens = beside.path().join("tokens");
+    fs::write(&tokens, "right-token\n").unwrap();
+    let mut command = program(&["serve", "--root", &path, "--listen", "127.0.0.1:0", "--log", "trace"]);
+    command.arg("--ingest-token-file").arg(&tokens);
+    let mut server = Daemon::start(command);
+    let address = server.address().await;
+    let put = async |name: &str, user: Option<&str>, token: &str| {
+        let request = reqwest::Client::new().put(format!("http://{address}/audio/{name}")).body(vec![0; 400]);
+        let request = match user {
+            Some(user) => request.basic_auth(user, Some(token)),
+            None => request.bearer_auth(token),
+        };
+        request.send().await.unwrap().status().as_u16()
+    };
+    for (number, user) in [None, Some("source")].into_iter().enumerate() {
+        assert_eq!(put("other", user, "wrong-token").await, 401);
+        assert_eq!(put(&format!("other{number}"), user, "right-token").await, 201);
+    }
+    let said = || server.stdout() + &server.stderr();
+    eventually("it is logged", || said().matches("status=201").count() > 1).await;
+    let all = said();
+    // As they are, and as the passwords that they were sent as: source:right-token, source:wrong-token.
+    for token in ["right-token", "wrong-token", "c291cmNlOnJpZ2h0", "c291cmNlOndyb25n"] {
+        assert!(!all.contains(token), "{token}: {all}");
+    }
+    assert!(all.contains("status=401") && all.contains("method=PUT"), "{all}");
+}
+
 #[test]
 fn what_cannot_be_signed_is_named() {
     let (_root, _path, beside) = some_root();
