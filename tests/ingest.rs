@@ -175,7 +175,20 @@ async fn nobody_writes_who_may_not() {
     for path in ["/audio/out/x", "/audio/dangling"] {
         assert!(send(&server, "PUT", path, &[], &[0; 8]).await.status >= 400, "{path}");
     }
+    root.growing("in", "s16le:8000:1", &[0; 160]);
+    let json = [("content-type", "application/json")];
+    for name in ["out/x", "dangling", "../x", "/x", "in.toml/x"] {
+        let body = format!("{{\"title\":\"x\",\"name\":\"{name}\"}}");
+        let reply = send(&server, "PATCH", "/recordings/in", &json, body.as_bytes()).await;
+        assert!(reply.status >= 400, "{name}: {}", reply.text());
+    }
+    assert_eq!(fs::read_to_string(root.file("in.toml")).unwrap(), "pcm = \"s16le:8000:1\"\n");
     assert!(fs::read_dir(outside.path()).unwrap().next().is_none());
+    fs::write(outside.path().join("x.pcm"), [0; 160]).unwrap();
+    for path in ["/audio/out/x", "/audio/dangling"] {
+        assert_eq!(send(&server, "DELETE", path, &[], &[]).await.status, 404, "{path}");
+    }
+    assert!(outside.path().join("x.pcm").exists());
     let foreign = [("origin", "https://evil.example"), ("content-type", "application/json")];
     for (method, path) in [
         ("PUT", "/audio/x"),
