@@ -66,6 +66,7 @@ pub mod access;
 pub mod body;
 pub mod config;
 pub mod connections;
+mod decoder;
 pub mod demo;
 pub mod encode;
 pub mod error;

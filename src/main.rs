@@ -85,7 +85,8 @@ fn log_to_stderr(filter: &str, format: LogFormat) -> (WorkerGuard, ErrorCounter)
         .finish(std::io::stderr());
     let lost = stderr.error_counter();
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        // What decodes the sound of others tells of every file; who wants that says so.
+        .with_env_filter(format!("symphonia=error,{filter}"))
         .with_writer(stderr)
         .with_ansi(std::io::stderr().is_terminal())
         // A log that cannot be written is no reason to panic, which reporting it to stderr would come to.

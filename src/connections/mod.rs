@@ -5,6 +5,7 @@
 
 mod clients;
 mod descriptors;
+mod endless;
 mod refusal;
 mod socket;
 
@@ -36,6 +37,7 @@ use crate::stopped;
 pub use clients::Client;
 pub(crate) use clients::{Clients, Counted};
 pub use descriptors::room_for_connections;
+use endless::Endless;
 use socket::{Ending, Socket};
 
 /// The other end of a connection, as an extension of its requests.
@@ -135,7 +137,9 @@ impl Connections {
         let Held { stream, permit, counted } = held;
         let _open = Open::new(&self.metrics);
         let ending = Ending::default();
+        let local = stream.local_addr().ok();
         let socket = Socket::new(stream, self.limits.stall_timeout, ending.clone());
+        let socket = Endless::new(socket, local, self.limits.header_size);
         let asked = ending.clone();
         let answer = service_fn(move |mut request: http::Request<Incoming>| {
             let (asked, is_old) = (asked.clone(), request.version() < Version::HTTP_11);

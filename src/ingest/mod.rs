@@ -4,12 +4,16 @@
 //! |---|---|
 //! | `access` | who may write |
 //! | `kind` | what a body says it is |
+//! | `coded` | what comes coded, decoded as it comes |
+//! | `source` | what Icecast's encoders send, recorded |
 //! | `sink` | a recording's file, to which one writer at a time appends |
 //! | `store` | the folder: sidecars, names, removal |
 
 pub(crate) mod access;
+pub(crate) mod coded;
 pub(crate) mod kind;
 pub(crate) mod sink;
+pub(crate) mod source;
 pub(crate) mod store;
 
 use std::collections::HashMap;
@@ -21,6 +25,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use access::Writers;
+use source::Sources;
 
 use crate::access::Tokens;
 use crate::recording::RecordingName;
@@ -54,6 +59,7 @@ pub enum Sync {
 pub(crate) struct Ingest {
     pub(crate) writers: Writers,
     pub(crate) settings: Settings,
+    pub(crate) sources: Sources,
     slots: Mutex<HashMap<RecordingName, Arc<Slot>>>,
     /// Held while a sidecar or a name is changed: what is read first has to be so still.
     editing: Mutex<()>,
@@ -78,8 +84,8 @@ pub(crate) struct Turn {
 impl Ingest {
     pub(crate) fn new(settings: &Settings, listen: SocketAddr, public_url: Option<&str>) -> Arc<Self> {
         let writers = Writers::new(settings.tokens.clone(), listen, public_url);
-        let (slots, editing) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { writers, settings: settings.clone(), slots, editing })
+        let (sources, slots, editing) = (Sources::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { writers, settings: settings.clone(), sources, slots, editing })
     }
 
     fn slot(&self, name: &RecordingName) -> Arc<Slot> {

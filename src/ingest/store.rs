@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
-use toml_edit::{DocumentMut, value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::sink::failed;
 use super::{Ingest, Sync};
@@ -14,6 +14,7 @@ use crate::error::Problem;
 use crate::recording::catalogue::{SIDECAR_MOST, is_not_there, sidecar_name};
 use crate::recording::sidecar::Sidecar;
 use crate::recording::{Catalogue, RecordingError, RecordingName};
+use crate::time;
 
 /// A change of a sidecar: what is `None` stays as it is.
 #[derive(Debug, Default)]
@@ -24,6 +25,9 @@ pub(crate) struct Change {
     /// Only if it does not say so yet.
     pub(crate) started: Option<String>,
     pub(crate) ended: Option<bool>,
+    /// One more, with where it begins in nanoseconds from the recording's start: behind the last, or instead of it if it
+    /// begins where that does.
+    pub(crate) chapter: Option<(u64, String)>,
 }
 
 impl Change {
@@ -46,11 +50,45 @@ impl Change {
             Some(false) => drop(document.remove("ended")),
             None => {}
         }
+        if let Some((start, title)) = self.chapter {
+            add_chapter(document, start, title);
+        }
     }
 }
 
+fn add_chapter(document: &mut DocumentMut, start: u64, title: String) {
+    let chapters = document.entry("chapters").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+    let start = time::in_seconds(start);
+    let Some(chapters) = chapters.as_array_of_tables_mut() else { return };
+    let is_there = |table: &Table| table.get("start").and_then(Item::as_str) == Some(&start);
+    if let Some(last) = chapters.iter_mut().last().filter(|last| is_there(last)) {
+        last.insert("title", value(title));
+        return;
+    }
+    let mut chapter = Table::new();
+    chapter.insert("start", value(start));
+    chapter.insert("title", value(title));
+    chapters.push(chapter);
+}
+
+/// Makes what is played from so many nanoseconds on a chapter of a recording.
+pub(crate) fn add_title(
+    ingest: &Ingest,
+    catalogue: &Catalogue,
+    name: &RecordingName,
+    at: u64,
+    title: String,
+) -> Result<(), Problem> {
+    edit(ingest, catalogue.dir(), name, Change { chapter: Some((at, title)), ..Change::default() })
+}
+
+/// The time, as a sidecar's `started` has it.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
 /// Sets a key, and keeps the comment that stands behind its value.
-fn set(document: &mut DocumentMut, key: &str, mut item: toml_edit::Item) {
+fn set(document: &mut DocumentMut, key: &str, mut item: Item) {
     let old = document.get(key).and_then(|old| old.as_value()).map(|old| old.decor().clone());
     if let (Some(old), Some(new)) = (old, item.as_value_mut()) {
         *new.decor_mut() = old;

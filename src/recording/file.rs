@@ -368,6 +368,11 @@ impl Recording {
         self.extent.closed().await;
     }
 
+    /// Whether its file is nothing but sound, so that more can be appended to it.
+    pub(crate) fn is_raw(&self) -> bool {
+        matches!(self.layout, Layout::Raw(_))
+    }
+
     pub(super) fn layout(&self) -> Layout {
         self.layout
     }

@@ -104,8 +104,8 @@ async fn begin(
         return Err(Problem::upload("there is nothing in it"));
     }
     let pcm = if let Kind::Raw(Some(pcm)) = kind { Some(pcm.to_string()) } else { None };
-    let started = Some(Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
-    let change = Change { pcm, title: query.title, started, ended: Some(false) };
+    let started = Some(store::now());
+    let change = Change { pcm, title: query.title, started, ended: Some(false), ..Change::default() };
     let (ingest, catalogue, of) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone(), name.clone());
     let begun = blocking(move || {
         let file = store::begin(&ingest, &catalogue, &of, extension, change)?;
@@ -270,7 +270,7 @@ pub async fn change(
     Ok(fresh(Json(Summary::of(&found.await??))))
 }
 
-fn busy(name: &RecordingName) -> Problem {
+pub(super) fn busy(name: &RecordingName) -> Problem {
     Problem::conflict(format!("`{name}` is being written by somebody else"))
 }
 
@@ -321,7 +321,7 @@ async fn existing(app: &App, pass: Pass, path: &str) -> Result<RecordingName, Pr
 const HEARD_OUT: Duration = Duration::from_secs(1);
 
 /// A body on its way.
-struct Sending {
+pub(super) struct Sending {
     body: BodyDataStream,
     stop: tokio::sync::watch::Receiver<bool>,
     /// Comes when somebody else takes over.
@@ -339,7 +339,7 @@ impl Drop for Counted {
 }
 
 impl Sending {
-    fn new(app: &App, body: Body, turn: &Turn) -> Self {
+    pub(super) fn new(app: &App, body: Body, turn: &Turn) -> Self {
         app.metrics.uploads.inc();
         let counted = Counted(Arc::clone(&app.metrics));
         Self {
@@ -351,7 +351,7 @@ impl Sending {
     }
 
     /// What comes next; `None` at the body's end, an empty piece when it was `due` before.
-    async fn next(&mut self, due: Option<Instant>) -> Result<Option<Bytes>, Problem> {
+    pub(super) async fn next(&mut self, due: Option<Instant>) -> Result<Option<Bytes>, Problem> {
         let due = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due.into()).await,

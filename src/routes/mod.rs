@@ -3,6 +3,7 @@
 //! | path | file |
 //! |---|---|
 //! | `/audio/{name}` | [`audio`]; what is written to it [`ingest`] |
+//! | any other path that is written to, `/admin/metadata` | [`source`] |
 //! | `/hls/{name}/master.m3u8`, and what that names | [`hls`] |
 //! | `/recordings` | [`list`] |
 //! | `/recordings/{name}` | [`recordings`] |
@@ -46,6 +47,7 @@ mod radio;
 pub mod recordings;
 pub mod site;
 mod sound;
+pub mod source;
 pub mod summary;
 mod times;
 pub mod waveform;
@@ -61,7 +63,7 @@ use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::handler::Handler;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, any, get};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt, stream};
 use http::request::Parts;
@@ -225,6 +227,9 @@ where
     }))
 }
 
+/// What is told to whoever asks for another.
+const PATHS: &str = "/, /recordings, /audio/NAME, /hls/NAME/master.m3u8, /waveform/NAME.json";
+
 /// What listeners and their players ask for, each request an exchange among those that `exchanges` counts and bounds.
 pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> Router {
     let access = Arc::clone(&app.access);
@@ -245,13 +250,14 @@ pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> R
         .route("/audio/{*name}", writable())
         .route("/hls/{*name}", read_only(hls::hls))
         .route("/waveform/{*name}", read_only(waveform::waveform))
+        .route("/admin/metadata", read_only(source::metadata))
         .route_layer(axum::middleware::from_fn_with_state(access, admit));
     // What is the same for everybody, and is in the program.
     let open = health()
         .route("/assets/{version}/{file}", read_only(assets::asset))
         .route("/openapi.json", read_only(openapi::openapi));
-    let router = guarded.merge(open);
-    finish(router, "/, /recordings, /audio/NAME, /hls/NAME/master.m3u8, /waveform/NAME.json", app, exchanges)
+    let router = guarded.merge(open).route("/{*mount}", mounts());
+    finish(router, PATHS, app, exchanges)
 }
 
 /// What whoever watches the server asks for, on an address of its own.
@@ -300,6 +306,14 @@ fn writable() -> MethodRouter<App> {
         .delete(ingest::delete)
 }
 
+/// Where encoders send as to Icecast, which have their own idea of a path; nothing else is there.
+fn mounts() -> MethodRouter<App> {
+    any(async |State(app): State<App>, request: Request| match request.method().as_str() {
+        "PUT" | "SOURCE" => source::source.call(request, app).await,
+        _ => no_such_path(request.uri(), PATHS).into_response(),
+    })
+}
+
 async fn not_allowed(method: Method, uri: Uri) -> Problem {
     Problem::method(&method, allowed(&uri))
 }
@@ -309,6 +323,8 @@ fn allowed(uri: &Uri) -> &'static str {
     match uri.path() {
         path if path.starts_with("/audio/") => "GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE",
         path if path.starts_with("/recordings/") => "GET, HEAD, OPTIONS, PATCH",
+        // Encoders ask this of the server as a whole.
+        "*" => "GET, HEAD, OPTIONS, PUT, SOURCE",
         _ => "GET, HEAD, OPTIONS",
     }
 }

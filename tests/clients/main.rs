@@ -10,6 +10,7 @@ mod place;
 mod playing;
 mod recording;
 mod saving;
+mod sources;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
@@ -20,5 +21,6 @@ use std::process::ExitCode;
 use support::judged::run;
 
 fn main() -> ExitCode {
-    run(&[saving::TESTS, playing::TESTS, recording::TESTS, fronted::TESTS, watching::TESTS].concat())
+    run(&[saving::TESTS, playing::TESTS, recording::TESTS, sources::TESTS, fronted::TESTS, watching::TESTS]
+        .concat())
 }

@@ -1,0 +1,350 @@
+//! Bodies that go on until the connection ends, as Icecast's encoders send them.
+//!
+//! HTTP has none: a request without a length and without chunks has no body (RFC 9112 6.3). So what comes is looked at before
+//! hyper gets it, and such a request is handed on as one of HTTP/1.1 whose body comes in chunks. An end of the connection then
+//! is the last chunk, a failure remains one.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes that are handed on as one chunk at the most: a quarter of a second of the best MP3.
+const CHUNK: usize = 16 * 1024;
+
+/// A connection, on which HTTP is spoken to whoever reads from here.
+#[derive(Debug)]
+pub(super) struct Endless<S> {
+    inner: S,
+    at: At,
+    /// As much of a head as has come, if it may be one that has such a body.
+    head: Vec<u8>,
+    /// What is handed on before anything else is read, from a place on.
+    ready: Vec<u8>,
+    from: usize,
+    /// Bytes that a head may have.
+    head_most: usize,
+    /// The end of the connection on this side.
+    local: Option<SocketAddr>,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    /// The head of a request.
+    Head,
+    /// More of a head that may have such a body.
+    Within,
+    /// Such a body.
+    Body,
+    /// Nothing of interest.
+    Rest,
+}
+
+impl<S> Endless<S> {
+    /// `local` is where the connection ends here, and `head_most` how many bytes a head may have.
+    pub(super) fn new(inner: S, local: Option<SocketAddr>, head_most: usize) -> Self {
+        Self { inner, at: At::Head, head: Vec::new(), ready: Vec::new(), from: 0, head_most, local }
+    }
+
+    /// Hands on what is ready; whether there was something.
+    fn hand_on(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        let rest = self.ready.get(self.from..).unwrap_or_default();
+        let piece = rest.get(..rest.len().min(buffer.remaining())).unwrap_or_default();
+        buffer.put_slice(piece);
+        let len = piece.len();
+        self.from += len;
+        if self.from >= self.ready.len() {
+            self.ready.clear();
+            self.from = 0;
+        }
+        len > 0
+    }
+
+    /// What comes behind `came`, which begins a request; `None` if that is to be looked at more closely.
+    fn behind(came: &[u8]) -> Option<At> {
+        if [SOURCE, "PUT "].iter().any(|method| begins(came, method.as_bytes())) {
+            return None;
+        }
+        let has_no_body =
+            ["GET ", "HEAD ", "OPTIONS "].iter().any(|method| came.starts_with(method.as_bytes()));
+        // The next head begins where this one ends, if that is known.
+        Some(if has_no_body && came.ends_with(BLANK) { At::Head } else { At::Rest })
+    }
+
+    /// Decides what is to become of the head, as far as it is there.
+    fn gathered(&mut self) {
+        let end = self.head.windows(BLANK.len()).position(|window| window == BLANK);
+        self.at = match end.map(|at| at + BLANK.len()) {
+            None if self.head.len() < self.head_most => At::Within,
+            None => self.as_it_is(At::Rest),
+            Some(end) => self.whole(end),
+        };
+    }
+
+    /// The same, of one that ends at a byte.
+    fn whole(&mut self, end: usize) -> At {
+        let (head, behind) = self.head.split_at(end.min(self.head.len()));
+        match Head::parse(head) {
+            Some(parsed) if parsed.is_endless() => {
+                let (head, behind) = (parsed.in_chunks(self.local), behind.to_vec());
+                (self.ready, self.head) = (head, Vec::new());
+                self.chunk(&behind);
+                At::Body
+            }
+            // libshout asks without a password first, and with an empty body.
+            Some(parsed) if parsed.is_empty() && behind.is_empty() => self.as_it_is(At::Head),
+            _ => self.as_it_is(At::Rest),
+        }
+    }
+
+    /// Hands on what was held back.
+    fn as_it_is(&mut self, then: At) -> At {
+        self.ready = std::mem::take(&mut self.head);
+        then
+    }
+
+    fn chunk(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        // Writing to a vector does not fail.
+        let _ = write!(self.ready, "{:x}\r\n", bytes.len());
+        self.ready.extend_from_slice(bytes);
+        self.ready.extend_from_slice(b"\r\n");
+    }
+}
+
+const SOURCE: &str = "SOURCE ";
+const HTTP_11: &str = "HTTP/1.1";
+
+/// What ends a head.
+const BLANK: &[u8] = b"\r\n\r\n";
+
+/// Whether bytes begin with a word, or are the beginning of it.
+fn begins(bytes: &[u8], word: &[u8]) -> bool {
+    !bytes.is_empty() && (bytes.starts_with(word) || word.starts_with(bytes))
+}
+
+/// The head of a request.
+struct Head<'a> {
+    method: &'a str,
+    target: &'a str,
+    version: &'a str,
+    headers: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Head<'a> {
+    /// As far as need be: what is wrong with it is for hyper to say.
+    fn parse(head: &'a [u8]) -> Option<Self> {
+        let mut lines = std::str::from_utf8(head).ok()?.trim_end().split("\r\n");
+        let mut words = lines.next()?.split(' ');
+        let (method, target, version) = (words.next()?, words.next()?, words.next()?);
+        let is_known = matches!(version, HTTP_11 | "HTTP/1.0" | "ICE/1.0") && words.next().is_none();
+        let headers = lines.map(|line| line.split_once(':')).collect::<Option<_>>()?;
+        is_known.then_some(Self { method, target, version, headers })
+    }
+
+    fn header(&self, name: &str) -> Option<&'a str> {
+        let found = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim())
+    }
+
+    /// Whether its body has no length, but there is one.
+    fn is_endless(&self) -> bool {
+        let told = self.header("content-length").is_some() || self.header("transfer-encoding").is_some();
+        let is_sound = || {
+            let kind = self.header("content-type").unwrap_or_default();
+            kind.starts_with("audio/") || kind.starts_with("application/ogg") || kind.starts_with("video/ogg")
+        };
+        !told && (self.method == "SOURCE" || is_sound())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.header("content-length") == Some("0") && self.header("transfer-encoding").is_none()
+    }
+
+    /// As one of HTTP/1.1 that comes in chunks.
+    fn in_chunks(&self, local: Option<SocketAddr>) -> Vec<u8> {
+        let mut head = format!("{} {} {HTTP_11}\r\n", self.method, self.target);
+        for (name, value) in &self.headers {
+            head.extend([name, ":", value, "\r\n"]);
+        }
+        // Who says none means where he is.
+        if let (None, Some(local)) = (self.header("host"), local) {
+            head.extend(["host: ", &local.to_string(), "\r\n"]);
+        }
+        // What was of another version has been passed on here (RFC 9110 7.6.3): it may be a proxy's that says nothing else.
+        if self.version != HTTP_11 {
+            head.push_str("via: 1.0 tailcast\r\n");
+        }
+        head.push_str("transfer-encoding: chunked\r\n\r\n");
+        head.into_bytes()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Endless<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            if buffer.remaining() == 0 || this.hand_on(buffer) {
+                return Poll::Ready(Ok(()));
+            }
+            if matches!(this.at, At::Head | At::Rest) {
+                let before = buffer.filled().len();
+                ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
+                let came = buffer.filled().get(before..).unwrap_or_default();
+                if matches!(this.at, At::Head) && !came.is_empty() {
+                    match Self::behind(came) {
+                        Some(at) => this.at = at,
+                        None => {
+                            this.head = came.to_vec();
+                            buffer.set_filled(before);
+                            this.gathered();
+                            continue;
+                        }
+                    }
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let mut space = [0; CHUNK];
+            let mut piece = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut this.inner).poll_read(context, &mut piece))?;
+            match (this.at, piece.filled()) {
+                (At::Body, []) => {
+                    this.ready.extend_from_slice(b"0\r\n\r\n");
+                    this.at = At::Rest;
+                }
+                (At::Body, came) => this.chunk(came),
+                (_, []) => this.at = this.as_it_is(At::Rest),
+                (_, came) => {
+                    this.head.extend_from_slice(came);
+                    this.gathered();
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Endless<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    /// What is handed on of what comes in these pieces, then the end.
+    async fn handed_on(pieces: &[&[u8]]) -> Vec<u8> {
+        let (mut client, server) = duplex(1 << 20);
+        let mut read = Vec::new();
+        let mut endless = Endless::new(server, Some("127.0.0.1:8000".parse().unwrap()), 1024);
+        let sending = async {
+            for piece in pieces {
+                client.write_all(piece).await.unwrap();
+                // So that each is read by itself.
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
+            drop(client);
+        };
+        let (_, done) = tokio::join!(sending, endless.read_to_end(&mut read));
+        done.unwrap();
+        read
+    }
+
+    const SOURCE_HEAD: &[u8] = b"SOURCE /live.mp3 ICE/1.0\r\nContent-Type: audio/mpeg\r\n\r\n";
+
+    #[tokio::test]
+    async fn a_body_that_ends_with_the_connection_comes_in_chunks() {
+        let wanted = b"SOURCE /live.mp3 HTTP/1.1\r\nContent-Type: audio/mpeg\r\nhost: 127.0.0.1:8000\r\n\
+            via: 1.0 tailcast\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n2\r\nfg\r\n0\r\n\r\n";
+        let whole = [SOURCE_HEAD, b"abcde"].concat();
+        assert_eq!(handed_on(&[&whole, b"fg"]).await, wanted);
+        // However it is cut.
+        for cut in 1..SOURCE_HEAD.len() {
+            let (one, two) = whole.split_at(cut);
+            assert_eq!(handed_on(&[one, two, b"fg"]).await, wanted, "cut at {cut}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_put_of_sound_without_a_length_is_one_too() {
+        let head =
+            b"PUT /x HTTP/1.1\r\nHost: h\r\nContent-Type: application/ogg\r\nExpect: 100-continue\r\n\r\n";
+        let read = handed_on(&[head, b"abc"]).await;
+        assert!(read.ends_with(b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"));
+        assert!(!read.windows(5).any(|window| window == b"host:"), "it has one");
+    }
+
+    #[tokio::test]
+    async fn what_has_a_length_or_none_of_it_is_left_alone() {
+        for head in [
+            "PUT /x HTTP/1.1\r\nContent-Type: audio/mpeg\r\nContent-Length: 3\r\n\r\nabc",
+            "PUT /x HTTP/1.1\r\nContent-Type: audio/mpeg\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            "PUT /x HTTP/1.1\r\nContent-Type: text/plain\r\n\r\n",
+            "PUT /x HTTP/2.0\r\nContent-Type: audio/mpeg\r\n\r\nabc",
+            "PUT /x y HTTP/1.1\r\nContent-Type: audio/mpeg\r\n\r\nabc",
+            "PUT /x HTTP/1.1\r\nContent-Type audio/mpeg\r\n\r\nabc",
+            "SOURCE /x",
+            "PATCH /x HTTP/1.1\r\nContent-Type: audio/mpeg\r\n\r\n",
+            "SOURCERY / HTTP/1.1\r\n\r\nabc",
+        ] {
+            assert_eq!(handed_on(&[head.as_bytes()]).await, head.as_bytes(), "{head}");
+        }
+        let long = [b"SOURCE /x HTTP/1.1\r\nx: ".as_slice(), &[b'x'; 2000], b"\r\n\r\nabc"].concat();
+        let (one, two) = long.split_at(1500);
+        assert_eq!(handed_on(&[one, two]).await, long);
+    }
+
+    #[tokio::test]
+    async fn requests_without_a_body_may_stand_before_it() {
+        for before in [
+            "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+            "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+            "PUT /x HTTP/1.1\r\nHost: h\r\nContent-Type: audio/mpeg\r\nContent-Length: 0\r\n\r\n",
+        ] {
+            let read = handed_on(&[before.as_bytes(), SOURCE_HEAD, b"abc"]).await;
+            assert!(
+                read.starts_with(before.as_bytes()) && read.ends_with(b"3\r\nabc\r\n0\r\n\r\n"),
+                "{before}"
+            );
+        }
+        // A body may look like anything.
+        let post = b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n";
+        assert_eq!(handed_on(&[post, SOURCE_HEAD]).await, [post, SOURCE_HEAD].concat());
+    }
+}

@@ -1,0 +1,223 @@
+//! Coded sound that is sent, decoded as it comes.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use bytes::{Buf, Bytes};
+use symphonia::core::codecs::CodecParameters;
+use symphonia::core::common::Limit;
+use symphonia::core::errors::Error;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::meta::MetadataOptions;
+use symphonia::core::packet::Packet;
+use tailcast_codecs::pcm::Endian;
+use tailcast_codecs::{PcmSpec, SampleFormat};
+use tokio::sync::mpsc;
+
+use crate::decoder::{Decoder, DecoderError};
+use crate::error::Problem;
+
+/// How sound that is sent can be coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    /// MPEG audio.
+    Mpeg,
+    /// Vorbis, Opus or FLAC in Ogg.
+    Ogg,
+    /// AAC as ADTS.
+    Aac,
+    /// FLAC by itself.
+    Flac,
+}
+
+impl Coding {
+    /// By a media type, without its parameters.
+    pub(crate) fn of(media_type: &str) -> Option<Self> {
+        match media_type.to_ascii_lowercase().as_str() {
+            "audio/mpeg" | "audio/mp3" | "audio/x-mpeg" => Some(Self::Mpeg),
+            "application/ogg" | "audio/ogg" | "video/ogg" | "audio/opus" => Some(Self::Ogg),
+            "audio/aac" | "audio/aacp" | "audio/x-aac" => Some(Self::Aac),
+            "audio/flac" | "audio/x-flac" => Some(Self::Flac),
+            _ => None,
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Mpeg => "mp3",
+            Self::Ogg => "ogg",
+            Self::Aac => "aac",
+            Self::Flac => "flac",
+        }
+    }
+}
+
+/// Why no more is decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CodedError {
+    /// It is not what it is said to be.
+    #[error("it cannot be understood: {0}")]
+    Container(Error),
+    /// It is, and nothing here decodes it.
+    #[error("{0}")]
+    Decoder(#[from] DecoderError),
+    /// Its rate or its channels cannot be recorded.
+    #[error("{0}")]
+    Spec(String),
+    /// Whoever takes what is decoded takes no more.
+    #[error("{}", .0.detail())]
+    Taken(Problem),
+}
+
+/// Packets in a row of which nothing can be made: behind these it is something else.
+const MOST_BROKEN: u32 = 256;
+
+/// Bytes that one tag may have.
+const TAG_BYTES: usize = 64 * 1024;
+
+/// Decodes what comes until it ends, and gives `take` the sound: as 16-bit little-endian PCM, in whole frames, and what that is.
+/// A packet that cannot be decoded is silence of its length. Blocks.
+///
+/// # Errors
+/// When it cannot be decoded, or `take` fails. What was given to it is good.
+pub(crate) fn decode(
+    source: Source,
+    coding: Coding,
+    mut take: impl FnMut(PcmSpec, &[u8]) -> Result<(), Problem>,
+) -> Result<(), CodedError> {
+    let stream = MediaSourceStream::new(Box::new(source), Default::default());
+    let mut hint = Hint::new();
+    hint.with_extension(coding.extension());
+    let metadata = MetadataOptions::default()
+        .limit_tag_bytes(Limit::Maximum(TAG_BYTES))
+        .limit_visual_bytes(Limit::Maximum(0));
+    let probed = symphonia::default::get_probe().probe(&hint, stream, FormatOptions::default(), metadata);
+    let mut format = match probed {
+        Err(error) if is_end(&error) => return Ok(()),
+        probed => probed.map_err(CodedError::Container)?,
+    };
+    let mut track = Track::of(&*format, coding)?;
+    let (mut broken, mut pcm) = (0, Vec::new());
+    loop {
+        match format.next_packet() {
+            Ok(Some(packet)) => {
+                broken = 0;
+                if let Some(spec) = track.decode(&packet, &mut pcm)? {
+                    take(spec, &pcm).map_err(CodedError::Taken)?;
+                }
+            }
+            Ok(None) => return Ok(()),
+            // Ogg: another title, of which encoders make another stream.
+            Err(Error::ResetRequired) => track = Track::of(&*format, coding)?,
+            Err(error) if is_end(&error) => return Ok(()),
+            Err(Error::DecodeError(_)) if broken < MOST_BROKEN => broken += 1,
+            Err(error) => return Err(CodedError::Container(error)),
+        }
+    }
+}
+
+fn is_end(error: &Error) -> bool {
+    matches!(error, Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof)
+}
+
+/// What of a body is decoded.
+struct Track {
+    id: u32,
+    decoder: Decoder,
+    /// Whether what the packets say of the sound in them is to be heard: not with MPEG, where it is said of the first file of
+    /// those that are sent one after another.
+    trims: bool,
+    /// What came last.
+    spec: Option<PcmSpec>,
+}
+
+impl Track {
+    fn of(format: &dyn FormatReader, coding: Coding) -> Result<Self, CodedError> {
+        let nothing = || CodedError::Container(Error::Unsupported("there is no sound in it"));
+        let track = format.default_track(TrackType::Audio).ok_or_else(nothing)?;
+        let Some(CodecParameters::Audio(params)) = &track.codec_params else { return Err(nothing()) };
+        let trims = coding != Coding::Mpeg;
+        Ok(Self { id: track.id, decoder: Decoder::new(params)?, trims, spec: None })
+    }
+
+    /// Decodes a packet into `pcm`; `None` if there is nothing of it to be heard.
+    fn decode(&mut self, packet: &Packet, pcm: &mut Vec<u8>) -> Result<Option<PcmSpec>, CodedError> {
+        pcm.clear();
+        if packet.track_id != self.id {
+            return Ok(None);
+        }
+        let Some(decoded) = self.decoder.decode(packet) else {
+            let Some(spec) = self.spec else { return Ok(None) };
+            let frames =
+                usize::try_from(packet.dur.get()).unwrap_or(0).min(usize::try_from(spec.rate).unwrap_or(0));
+            pcm.resize(frames.saturating_mul(spec.frame_bytes()), 0);
+            return Ok(Some(spec));
+        };
+        let channels = u16::try_from(decoded.channels).unwrap_or(u16::MAX);
+        let spec = PcmSpec::new(SampleFormat::S16(Endian::Little), decoded.rate, channels);
+        let spec = spec.map_err(|error| CodedError::Spec(error.to_string()))?;
+        let samples =
+            if self.trims { trimmed(decoded.samples, decoded.channels, packet) } else { decoded.samples };
+        pcm.extend(samples.iter().flat_map(|sample| {
+            let [_, _, low, high] = sample.to_le_bytes();
+            [low, high]
+        }));
+        self.spec = Some(spec);
+        Ok(Some(spec))
+    }
+}
+
+/// The samples of a packet that are to be heard.
+fn trimmed<'a>(samples: &'a [i32], channels: usize, packet: &Packet) -> &'a [i32] {
+    let of = |frames: u64| {
+        usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(channels).min(samples.len())
+    };
+    let (start, end) = (of(packet.trim_start.get()), samples.len() - of(packet.trim_end.get()));
+    samples.get(start..end).unwrap_or_default()
+}
+
+/// A body as it comes, for a thread that waits for it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pieces: mpsc::Receiver<Bytes>,
+    piece: Bytes,
+}
+
+impl Source {
+    /// Of what comes in pieces, until there can be no more of them.
+    pub(crate) fn new(pieces: mpsc::Receiver<Bytes>) -> Self {
+        Self { pieces, piece: Bytes::new() }
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => self.piece = piece,
+                None => return Ok(0),
+            }
+        }
+        let len = self.piece.len().min(buffer.len());
+        let (into, _) = buffer.split_at_mut(len);
+        self.piece.copy_to_slice(into);
+        Ok(len)
+    }
+}
+
+impl Seek for Source {
+    fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl MediaSource for Source {
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        None
+    }
+}

@@ -1,0 +1,212 @@
+//! What an encoder sends that speaks Icecast's source protocol, decoded and recorded under the name of its mount.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use parking_lot::Mutex;
+use tailcast_codecs::PcmSpec;
+use tailcast_codecs::grid::{NANOS, scale};
+use tokio::sync::oneshot;
+
+use super::coded::{CodedError, Coding, Source, decode};
+use super::sink::Sink;
+use super::store::{self, Change};
+use super::{Ingest, Turn};
+use crate::error::Problem;
+use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
+
+/// What is sent right now, by its mount.
+#[derive(Debug, Default)]
+pub(crate) struct Sources(Mutex<HashMap<RecordingName, OnAir>>);
+
+/// Where a source is.
+#[derive(Debug)]
+enum OnAir {
+    /// Nothing is decoded yet; perhaps it has told what it plays.
+    Before(Option<String>),
+    Recorded {
+        recording: RecordingName,
+        /// Nanoseconds from its start.
+        at: u64,
+    },
+}
+
+/// What becomes of a title that a source tells.
+pub(crate) enum Titled {
+    /// It belongs to a recording at so many nanoseconds.
+    At(RecordingName, u64),
+    /// It waits for there to be one.
+    Waits,
+}
+
+impl Sources {
+    /// Where what a mount plays from now on belongs, if something is sent to it.
+    pub(crate) fn titled(&self, mount: &RecordingName, title: &str) -> Option<Titled> {
+        match self.0.lock().get_mut(mount)? {
+            OnAir::Before(waits) => {
+                *waits = Some(title.to_owned());
+                Some(Titled::Waits)
+            }
+            OnAir::Recorded { recording, at } => Some(Titled::At(recording.clone(), *at)),
+        }
+    }
+
+    fn is_connected(&self, mount: &RecordingName) {
+        self.0.lock().insert(mount.clone(), OnAir::Before(None));
+    }
+
+    /// Gives the title that has waited.
+    fn is_at(&self, mount: &RecordingName, recording: &RecordingName, at: u64) -> Option<String> {
+        let on_air = OnAir::Recorded { recording: recording.clone(), at };
+        match self.0.lock().insert(mount.clone(), on_air) {
+            Some(OnAir::Before(title)) => title,
+            _ => None,
+        }
+    }
+
+    fn is_off(&self, mount: &RecordingName) {
+        self.0.lock().remove(mount);
+    }
+}
+
+/// Records what a source sends.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    ingest: Arc<Ingest>,
+    catalogue: Catalogue,
+    mount: RecordingName,
+    /// To write under the mount's name, until the recording has it.
+    turn: Option<Turn>,
+    title: Option<String>,
+    recording: Option<Open>,
+}
+
+/// A recording that is being written.
+#[derive(Debug)]
+struct Open {
+    name: RecordingName,
+    sink: Sink,
+    spec: PcmSpec,
+}
+
+impl Open {
+    /// Where the next frame belongs, in nanoseconds from the recording's start.
+    fn at(&self) -> u64 {
+        scale(self.sink.len() / self.spec.frame_bytes() as u64, NANOS, self.spec.rate.into())
+    }
+}
+
+impl Recorder {
+    pub(crate) fn new(
+        ingest: Arc<Ingest>,
+        catalogue: Catalogue,
+        mount: RecordingName,
+        turn: Turn,
+        title: Option<String>,
+    ) -> Self {
+        ingest.sources.is_connected(&mount);
+        Self { ingest, catalogue, mount, turn: Some(turn), title, recording: None }
+    }
+
+    /// Decodes and records all that comes, on a thread of its own: it waits for the encoder most of the time, as long as a
+    /// show lasts. What is returned comes when it is done.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub(crate) fn spawn(
+        mut self,
+        source: Source,
+        coding: Coding,
+    ) -> io::Result<oneshot::Receiver<Result<(), Problem>>> {
+        let (done, when_done) = oneshot::channel();
+        thread::Builder::new().name("source".to_owned()).spawn(move || {
+            let result = decode(source, coding, |spec, pcm| self.take(spec, pcm));
+            // Nobody need want to know.
+            let _ = done.send(self.finish(result));
+        })?;
+        Ok(when_done)
+    }
+
+    fn take(&mut self, spec: PcmSpec, pcm: &[u8]) -> Result<(), Problem> {
+        let mut open = match self.recording.take() {
+            Some(open) if open.spec == spec => open,
+            other => {
+                // A recording has one rate throughout.
+                if let Some(mut other) = other {
+                    other.sink.finish()?;
+                }
+                self.open(spec)?
+            }
+        };
+        let at = open.at();
+        if let Some(title) = self.ingest.sources.is_at(&self.mount, &open.name, at) {
+            store::add_title(&self.ingest, &self.catalogue, &open.name, at, title)?;
+        }
+        open.sink.write(pcm)?;
+        self.recording = Some(open);
+        Ok(())
+    }
+
+    /// Goes on with the mount's recording if that grows still and is of the same format, or else begins one: under the mount's
+    /// name, or if that is taken, with the time behind it.
+    fn open(&mut self, spec: PcmSpec) -> Result<Open, Problem> {
+        let turn = self.turn.take().or_else(|| self.ingest.turn(&self.mount));
+        let (name, turn) = match (turn, self.catalogue.find(&self.mount)) {
+            (Some(turn), Ok(recording)) if goes_on(&recording, spec) => {
+                let file = store::go_on(&self.catalogue, &self.mount)?;
+                return self.opened(self.mount.clone(), file, turn, spec);
+            }
+            (Some(turn), Err(RecordingError::NotFound(_))) => (self.mount.clone(), turn),
+            _ => self.dated()?,
+        };
+        let change = Change {
+            pcm: Some(spec.to_string()),
+            title: self.title.clone(),
+            started: Some(store::now()),
+            ended: Some(false),
+            ..Change::default()
+        };
+        let file = store::begin(&self.ingest, &self.catalogue, &name, "pcm", change)?;
+        self.opened(name, file, turn, spec)
+    }
+
+    fn opened(&self, name: RecordingName, file: File, turn: Turn, spec: PcmSpec) -> Result<Open, Problem> {
+        let sink = Sink::new(file, turn, Arc::clone(&self.ingest)).map_err(Problem::unwritable)?;
+        tracing::info!(mount = %self.mount, recording = %name, pcm = %spec, "a source is recorded");
+        Ok(Open { name, sink, spec })
+    }
+
+    /// The mount's name with the time behind it.
+    fn dated(&self) -> Result<(RecordingName, Turn), Problem> {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H.%M.%S");
+        let name = RecordingName::parse(&format!("{} {now}", self.mount))?;
+        let turn =
+            self.ingest.turn(&name).ok_or_else(|| Problem::conflict(format!("`{name}` is being written")))?;
+        Ok((name, turn))
+    }
+
+    /// What is recorded stays so, whatever it ended by. More of it may come until it has stood still for the growth timeout:
+    /// of an encoder nobody can tell whether it has finished or lost its connection.
+    fn finish(self, result: Result<(), CodedError>) -> Result<(), Problem> {
+        self.ingest.sources.is_off(&self.mount);
+        let synced = self.recording.map_or(Ok(()), |mut open| open.sink.finish());
+        let result = result.and(synced.map_err(CodedError::Taken));
+        let mount = self.mount;
+        match &result {
+            Ok(()) => tracing::info!(%mount, "a source has ended"),
+            Err(error) => tracing::warn!(%mount, why = %error, "a source is recorded no more"),
+        }
+        result.map_err(|error| match error {
+            CodedError::Taken(problem) => problem,
+            error => Problem::media_type(error),
+        })
+    }
+}
+
+/// Whether more can be appended to a recording, of the same kind.
+fn goes_on(recording: &Recording, spec: PcmSpec) -> bool {
+    recording.extent().is_growing() && recording.spec() == spec && recording.is_raw()
+}

@@ -1,0 +1,169 @@
+//! `SOURCE /MOUNT` and `PUT /MOUNT`, as Icecast's encoders send, and the titles that they tell at `/admin/metadata`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{FutureExt, stream};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::ingest::{Sending, Writer, busy};
+use super::{App, blocking, fresh, query};
+use crate::error::Problem;
+use crate::ingest::coded::{Coding, Source};
+use crate::ingest::source::{Recorder, Titled};
+use crate::ingest::store;
+use crate::recording::RecordingName;
+
+/// Pieces of a body that wait to be decoded.
+const WAITING: usize = 16;
+
+/// How long nothing may come: the connection is taken for dead then, so that the encoder may come again.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Records what an encoder sends for as long as it is connected.
+pub async fn source(
+    State(app): State<App>,
+    _: Writer,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    app.check_running()?;
+    let coding = coding(&headers)?;
+    let mount = mount(uri.path())?;
+    let turn = app.ingest.turn(&mount).ok_or_else(|| busy(&mount))?;
+    let sending = Sending::new(&app, body, &turn);
+    let catalogue = app.catalogue.unguarded().clone();
+    let recorder = Recorder::new(Arc::clone(&app.ingest), catalogue, mount, turn, title(&headers));
+    let (pieces, waiting) = mpsc::channel(WAITING);
+    let recorded = recorder.spawn(Source::new(waiting), coding).map_err(Problem::internal)?;
+    // Also when the client is gone: some close the connection behind the last byte.
+    tokio::spawn(pass_on(sending, pieces));
+    let recorded =
+        async { recorded.await.unwrap_or_else(|_| Err(Problem::internal("this source hit a bug"))) };
+    if headers.contains_key(header::EXPECT) {
+        // It is told to go on by the first look at the body, and need not be told more: an answer that nobody has read when
+        // the connection is closed takes with it what was sent last.
+        return recorded.await.map(|()| fresh(StatusCode::OK));
+    }
+    // The others wait for the head before they send, and read no further.
+    let end = stream::once(recorded.map(|_| Ok::<_, Infallible>(Bytes::new())));
+    Ok(fresh(Body::from_stream(end)))
+}
+
+/// Hands on what comes until it ends, breaks off or is taken no more.
+async fn pass_on(mut sending: Sending, pieces: mpsc::Sender<Bytes>) {
+    loop {
+        let next = match timeout(SILENCE, sending.next(None)).await {
+            Ok(Ok(Some(next))) => next,
+            Ok(Ok(None)) => return,
+            Ok(Err(problem)) => return tracing::debug!(why = problem.detail(), "a source broke off"),
+            Err(_) => return tracing::info!("a source that has sent nothing for {SILENCE:?} is let go"),
+        };
+        if pieces.send(next).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
+    let given = headers.get(header::CONTENT_TYPE).map(|given| String::from_utf8_lossy(given.as_bytes()));
+    let given = given.unwrap_or_default();
+    let media_type = given.split(';').next().unwrap_or_default().trim();
+    Coding::of(media_type).ok_or_else(|| {
+        let given: String = given.chars().take(200).collect();
+        Problem::media_type(format!(
+            "`{given}` is not taken of a source (taken: audio/mpeg, application/ogg, audio/ogg, audio/aac, audio/flac; PCM goes \
+             to /audio/NAME)"
+        ))
+    })
+}
+
+/// The recording that a mount means: its path, without the ending that says how it is coded.
+fn mount(path: &str) -> Result<RecordingName, Problem> {
+    let path = percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|error| Problem::path(format!("`{path}`: {error}")))?;
+    let name = path.trim_start_matches('/');
+    let stem = name
+        .rsplit_once('.')
+        .filter(|(_, ending)| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)));
+    Ok(RecordingName::parse(stem.map_or(name, |(stem, _)| stem))?)
+}
+
+/// What encoders put behind a mount.
+const ENDINGS: [&str; 8] = ["mp3", "ogg", "oga", "opus", "aac", "flac", "m4a", "wav"];
+
+/// What a source calls itself.
+fn title(headers: &HeaderMap) -> Option<String> {
+    let given = headers.get("ice-name").or_else(|| headers.get("icy-name"))?;
+    let title = String::from_utf8_lossy(given.as_bytes()).trim().to_owned();
+    (!title.is_empty()).then_some(title)
+}
+
+/// What an encoder tells of what it plays.
+#[derive(Debug, Deserialize)]
+pub struct MetadataQuery {
+    mount: Option<String>,
+    mode: Option<String>,
+    song: Option<String>,
+    title: Option<String>,
+    artist: Option<String>,
+}
+
+/// Makes a title that an encoder tells a chapter of what it sends.
+pub async fn metadata(
+    State(app): State<App>,
+    _: Writer,
+    query: Result<Query<MetadataQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let query = query::checked(query)?;
+    if query.mode.as_deref() != Some("updinfo") {
+        return Err(Problem::parameter("mode", "there is no other than `updinfo`"));
+    }
+    let given = query.mount.as_deref().unwrap_or_default();
+    let mount = mount(given)?;
+    let Some(song) = query.song.or_else(|| joined(query.artist, query.title)) else {
+        return Err(Problem::parameter("song", "there is none"));
+    };
+    let song: String = song.trim().chars().take(LONGEST).collect();
+    if song.is_empty() {
+        return Ok(told());
+    }
+    let sent = app.ingest.sources.titled(&mount, &song);
+    match sent.ok_or_else(|| Problem::not_found(format!("nothing is sent to `{given}`")))? {
+        Titled::Waits => {}
+        Titled::At(name, at) => {
+            let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
+            blocking(move || store::add_title(&ingest, &catalogue, &name, at, song)).await??;
+        }
+    }
+    Ok(told())
+}
+
+/// Characters of a title that are kept.
+const LONGEST: usize = 500;
+
+fn joined(artist: Option<String>, title: Option<String>) -> Option<String> {
+    let parts: Vec<String> =
+        [artist, title].into_iter().flatten().filter(|part| !part.trim().is_empty()).collect();
+    (!parts.is_empty()).then(|| parts.join(" - "))
+}
+
+/// As Icecast answers.
+fn told() -> Response {
+    let body = "<?xml version=\"1.0\"?>\n<iceresponse><message>Metadata update successful</message><return>1</return></iceresponse>\n";
+    let mut response = fresh(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    response
+}
