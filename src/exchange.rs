@@ -144,14 +144,33 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     Some(logged(&String::from_utf8_lossy(value.as_bytes())))
 }
 
-/// What is asked for, without what would open it to whoever reads the log.
-fn without_signature(target: &str) -> String {
-    let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
-    let pairs = query.split('&').map(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
-        if percent_decode_str(name).eq(b"sig".iter().copied()) { "sig=..." } else { pair }
+/// A text without what would open something to whoever reads the log: each value of `sig`, wherever it stands and however it
+/// is written, since a URL that was mangled on its way still has a signature in it.
+fn without_signature(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = split_at_signature(rest) {
+        told.extend([before, "..."]);
+        rest = behind.find(['&', ';', '#', '`', ' ']).and_then(|end| behind.get(end..)).unwrap_or_default();
+    }
+    told + rest
+}
+
+/// What stands up to a value of `sig`, and from it on.
+fn split_at_signature(text: &str) -> Option<(&str, &str)> {
+    let ends = text.char_indices().filter_map(|(at, letter)| match letter {
+        '=' => Some((at, at + 1)),
+        '%' if text.get(at..at + 3).is_some_and(|code| code.eq_ignore_ascii_case("%3d")) => {
+            Some((at, at + 3))
+        }
+        _ => None,
     });
-    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+    let is_sig =
+        |name: &str| percent_decode_str(name).collect::<Vec<u8>>().to_ascii_lowercase().ends_with(b"sig");
+    // Nine bytes are `sig` with all of its letters escaped.
+    let before = |at: usize| text.get(text.floor_char_boundary(at.saturating_sub(9))..at).unwrap_or_default();
+    let (_, value) = ends.into_iter().find(|(at, _)| is_sig(before(*at)))?;
+    text.split_at_checked(value)
 }
 
 fn logged(text: &str) -> String {
@@ -242,10 +261,22 @@ impl Drop for Record {
         match &record.problem {
             // The client's own slip is none of the operator's.
             Some(problem) if problem.status().is_server_error() => {
-                log!(warn, record, "refused", kind = problem.slug(), detail = logged(problem.detail()));
+                log!(
+                    warn,
+                    record,
+                    "refused",
+                    kind = problem.slug(),
+                    detail = logged(&without_signature(problem.detail()))
+                );
             }
             Some(problem) => {
-                log!(info, record, "refused", kind = problem.slug(), detail = logged(problem.detail()))
+                log!(
+                    info,
+                    record,
+                    "refused",
+                    kind = problem.slug(),
+                    detail = logged(&without_signature(problem.detail()))
+                )
             }
             None if record.is_routine() => log!(debug, record, "answered"),
             None => log!(info, record, "answered", listened = heard),
@@ -293,9 +324,13 @@ mod tests {
         for (target, told) in [
             ("/audio/show?sig=secret", "/audio/show?sig=..."),
             ("/audio/show?expires=1&sig=secret&pos=5", "/audio/show?expires=1&sig=...&pos=5"),
-            ("/audio/show?s%69g=secret&%73ig=secret&sig", "/audio/show?sig=...&sig=...&sig=..."),
+            ("/audio/show?s%69g=secret&%73%69%67=secret&sig", "/audio/show?s%69g=...&%73%69%67=...&sig"),
             ("/audio/show?sig=secret=secret?secret", "/audio/show?sig=..."),
-            ("/audio/sig=1?signal=1", "/audio/sig=1?signal=1"),
+            ("/audio/show?Sig=secret;x=1", "/audio/show?Sig=...;x=1"),
+            ("/audio/show?expires=1&amp;sig=secret", "/audio/show?expires=1&amp;sig=..."),
+            ("/audio/show%3Fexpires=1&sig%3Dsecret", "/audio/show%3Fexpires=1&sig%3D..."),
+            ("there is no recording `show?sig=secret` here", "there is no recording `show?sig=...` here"),
+            ("/audio/é=1?signal=1&é%3", "/audio/é=1?signal=1&é%3"),
         ] {
             assert_eq!(without_signature(target), told);
         }

@@ -94,6 +94,11 @@ fn recording(url: &str, part: Part) -> Result<RecordingName, String> {
     if let Some(name) = ["sig", "expires", "from", "to"].into_iter().find(|name| has(name)) {
         return Err(format!("`{url}` has a `{name}` already"));
     }
+    // A host may be called like a path.
+    let path = match path.split_once("://") {
+        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default(),
+        None => path,
+    };
     let found = ["/audio/", "/hls/", "/waveform/", "/play/", "/recordings/"]
         .into_iter()
         .filter_map(|kind| Some((path.find(kind)?, kind)))
@@ -157,6 +162,7 @@ mod tests {
             ("/audio/show.mp3.wav?pos=3", "show.mp3"),
             ("/audio/a%20b/%C3%A9.opus", "a b/é"),
             ("http://h/radio/audio/hls/x.mp3", "hls/x"),
+            ("http://audio/recordings/show", "show"),
             ("/hls/a/show/master.m3u8", "a/show"),
             ("/waveform/show.json", "show"),
             ("/play/show.mp3#t=5", "show.mp3"),

@@ -30,12 +30,17 @@ pub(crate) enum NotOpened {
     Recording(RecordingError),
     /// By the signature, whatever is there.
     Signature(Refusal),
+    /// There is none for whoever has not said who he is; whether there is one for others is not told.
+    Unknown,
 }
 
 impl NotOpened {
     /// Whether there may be something under another name.
     pub(crate) fn is_elsewhere(&self) -> bool {
-        matches!(self, Self::Recording(RecordingError::NotFound(_)) | Self::Signature(Refusal::Forged))
+        matches!(
+            self,
+            Self::Recording(RecordingError::NotFound(_)) | Self::Signature(Refusal::Forged) | Self::Unknown
+        )
     }
 }
 
@@ -56,6 +61,7 @@ impl From<NotOpened> for Problem {
         match error {
             NotOpened::Recording(error) => error.into(),
             NotOpened::Signature(refusal) => refusal.into(),
+            NotOpened::Unknown => Problem::reading("there is nothing of that name for who has none"),
         }
     }
 }
@@ -108,14 +114,16 @@ impl Guarded {
     pub(crate) fn find_part(&self, pass: &Pass, name: &RecordingName) -> Result<Opened, NotOpened> {
         // Before anything is looked for: what is wrong with a signature does not depend on what is there.
         let part = pass.part(name)?;
-        let missing = || RecordingError::NotFound(name.to_string());
         match self.0.find(name) {
             Ok(recording) if pass.opens(name, recording.rule()) => Ok(Opened { recording, part }),
-            Ok(_) => Err(missing().into()),
-            Err(error @ (RecordingError::NotFound(_) | RecordingError::Name { .. })) => Err(error.into()),
+            Ok(_) | Err(RecordingError::NotFound(_)) => Err(pass.missing(name)),
+            Err(error @ RecordingError::Name { .. }) => Err(error.into()),
             // That it is there and broken is told to nobody to whom it is not told that it is there.
             Err(error) if pass.opens(name, self.0.rule(name)) => Err(error.into()),
-            Err(_) => Err(missing().into()),
+            Err(error) => {
+                tracing::warn!(recording = %name, %error, "kept from who may not know of it");
+                Err(pass.missing(name))
+            }
         }
     }
 
@@ -173,6 +181,13 @@ impl Pass {
         let status = recording.status()?;
         let is_open = self.opens(&status.name, status.sidecar.rule);
         if is_open { Ok(status) } else { Err(RecordingError::NotFound(status.name.to_string())) }
+    }
+
+    /// That there is no recording of a name for it. Browsers and players send a password only when they are asked for one.
+    fn missing(&self, name: &RecordingName) -> NotOpened {
+        let may_be_asked = matches!(self.opens, Opens::Public) && self.access.settings.tokens.is_some();
+        let missing = || RecordingError::NotFound(name.to_string()).into();
+        if may_be_asked { NotOpened::Unknown } else { missing() }
     }
 
     /// Whether it has all in lists, or what takes no pass.

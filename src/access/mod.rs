@@ -122,6 +122,8 @@ struct SignedQuery {
     to: Option<String>,
     expires: Option<String>,
     sig: Option<String>,
+    /// Whether a password is wanted also where there is something without.
+    login: Option<String>,
 }
 
 impl SignedQuery {
@@ -194,6 +196,9 @@ impl Access {
         }
         let Query(query) = Query::<SignedQuery>::try_from_uri(uri)
             .map_err(|rejection| Problem::parameter("query", rejection.body_text()))?;
+        if query.login.is_some() && tokens.is_some() {
+            return Err(Problem::reading("there is none, and `login` asks for one"));
+        }
         match (query.signed()?, key, tokens) {
             (Some(signed), Some(_), _) => Ok(Opens::Signed(Arc::new(signed))),
             (Some(_), None, _) => Err(Refusal::NoKey.into()),
@@ -273,6 +278,7 @@ pub(crate) async fn admit(State(access): State<Arc<Access>>, mut request: Reques
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
+    let is_signed = request.uri().query().is_some_and(|query| query.to_ascii_lowercase().contains("sig"));
     let pass = match access.pass(request.uri(), request.headers(), Timestamp::now()) {
         Ok(pass) => pass,
         Err(problem) => return problem.into_response(),
@@ -281,6 +287,10 @@ pub(crate) async fn admit(State(access): State<Arc<Access>>, mut request: Reques
     request.extensions_mut().insert(pass);
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    if is_signed && headers.contains_key(header::REFERRER_POLICY) {
+        // Whatever the page is, and whether the signature opens it: its address is not for whom it leads to.
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
     if is_personal {
         make_private(headers);
     }

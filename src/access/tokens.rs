@@ -25,6 +25,8 @@ impl Tokens {
     /// # Errors
     /// When there is none in it.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // Some editors put a mark before everything.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let tokens: Vec<_> = lines.map(|token| digest(token.as_bytes())).collect();
         if tokens.is_empty() { Err("there is no token in it".to_owned()) } else { Ok(Self(tokens)) }
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn one_a_line_is_a_token_and_a_comment_is_none() {
-        let tokens = Tokens::parse("# of the studio\n\n secret \nother\n").unwrap();
+        let tokens = Tokens::parse("\u{feff}# of the studio\n\n secret \nother\n").unwrap();
         assert_eq!(format!("{tokens:?}"), "2 tokens");
         for (token, is_one) in
             [("secret", true), ("other", true), ("# of the studio", false), ("", false), ("Secret", false)]

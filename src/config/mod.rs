@@ -534,11 +534,7 @@ impl Settings<'_> {
             limits: self.limits()?,
             public_url: self.given("public-url", values::base_url)?,
             feed: self.feed()?,
-            access: access::Settings {
-                tokens: self.given("read-token-file", values::tokens)?,
-                tokens_for: self.get("read-token-for", values::tokens_for)?,
-                key: self.given("sign-key-file", values::key)?,
-            },
+            access: self.access()?,
             cors: self.get("cors-origin", values::cors)?,
             ingest: ingest::Settings {
                 tokens: self.given("ingest-token-file", values::tokens)?,
@@ -559,6 +555,23 @@ impl Settings<'_> {
                 threads: name("threads"),
                 connections: name("connections"),
             },
+        })
+    }
+
+    fn access(&self) -> Result<access::Settings, ConfigError> {
+        let tokens_are_in = |file: &str| {
+            let same = |name| self.find(name).is_some_and(|(_, tokens)| tokens == file);
+            same("read-token-file") || same("ingest-token-file")
+        };
+        let key = |file: &str| match values::key(file) {
+            // Whoever has a token could sign.
+            Ok(_) if tokens_are_in(file) => Err(format!("`{file}` is a file of tokens, and no key")),
+            key => key,
+        };
+        Ok(access::Settings {
+            tokens: self.given("read-token-file", values::tokens)?,
+            tokens_for: self.get("read-token-for", values::tokens_for)?,
+            key: self.given("sign-key-file", key)?,
         })
     }
 
@@ -639,6 +652,9 @@ mod tests {
             ("sign-key-file", "/nonexistent"),
             ("cors-origin", "radio.example"),
             ("cors-origin", "https://radio.example/"),
+            ("cors-origin", "https://Radio.example"),
+            ("cors-origin", "https://radio.example:443"),
+            ("cors-origin", "https://*.example"),
             ("ingest-token-file", "/nonexistent"),
             ("ingest-sync", "always"),
             ("ingest-limit", "much"),

@@ -99,7 +99,11 @@ pub(super) fn cors(text: &str) -> Result<Cors, String> {
         let scheme = uri.as_ref().and_then(Uri::scheme_str);
         let host = uri.as_ref().and_then(Uri::authority);
         let is_one = scheme.zip(host).is_some_and(|(scheme, host)| format!("{scheme}://{host}") == part);
-        let value = HeaderValue::from_str(part).ok().filter(|_| is_one && !part.contains('@'));
+        // As browsers send it: in small letters, and without the port that the scheme has anyway.
+        let has_default_port = part.starts_with("http://") && part.ends_with(":80")
+            || part.starts_with("https://") && part.ends_with(":443");
+        let is_sent = !has_default_port && !part.contains(['@', '*']) && part.to_ascii_lowercase() == part;
+        let value = HeaderValue::from_str(part).ok().filter(|_| is_one && is_sent);
         value.ok_or_else(|| {
             format!("`{part}` is not an origin, such as https://radio.example, nor * nor none")
         })

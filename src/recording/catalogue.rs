@@ -286,15 +286,24 @@ impl Folder {
             Ok(Some(beside)) => beside.sidecar.rule,
             // It is on its way from one to another.
             Ok(None) => self.index.rule(name),
-            Err(_) => self.broken_rule(name).unwrap_or_default(),
+            Err(_) => self.broken_rule(name).unwrap_or(Rule::CLOSED),
         }
     }
 
-    /// The rule of a sidecar that is broken, if it can be read at all.
+    /// The rule of a sidecar that is broken, if all of it can be read. What is no file says nothing.
     fn broken_rule(&self, name: &RecordingName) -> io::Result<Rule> {
-        let mut bytes = Vec::new();
-        self.open_file(&sidecar_name(name))?.take(SIDECAR_MOST).read_to_end(&mut bytes)?;
-        Ok(Rule::of_broken(&String::from_utf8_lossy(&bytes)))
+        let mut text = String::new();
+        let sidecar = sidecar_name(name);
+        if self.dir.metadata(&sidecar).is_ok_and(|metadata| !metadata.is_file()) {
+            return Ok(Rule::default());
+        }
+        let read = self.open_file(&sidecar)?.take(SIDECAR_MOST + 1).read_to_string(&mut text)?;
+        Ok(if read as u64 > SIDECAR_MOST { Rule::CLOSED } else { Rule::of_broken(&text) })
+    }
+
+    /// Whether there is a link, which may lead nowhere just now.
+    fn is_link(&self, file_name: &str) -> bool {
+        self.dir.symlink_metadata(file_name).is_ok_and(|metadata| metadata.is_symlink())
     }
 
     /// The recording's sidecar; `None` if it is empty and was emptied just now, which is what a file looks like
@@ -304,7 +313,7 @@ impl Folder {
         let file = match self.open_file(&sidecar_name(name)) {
             Ok(file) => file,
             // Only these: a sidecar that is there and cannot be read may say what the recording is.
-            Err(error) if is_not_there(&error) => {
+            Err(error) if is_not_there(&error) && !self.is_link(&sidecar_name(name)) => {
                 return Ok(Some(Beside { sidecar: Sidecar::default(), stamp: None, looked: Instant::now() }));
             }
             Err(error) => {

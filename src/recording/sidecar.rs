@@ -53,11 +53,14 @@ impl Rule {
         self.private || self.embargo.is_some_and(|until| at < until)
     }
 
-    /// That of a sidecar's text which cannot be understood: closed if one of the words is anywhere in it, since that may be
-    /// what it says.
+    /// That of a sidecar which cannot be read: it may say anything.
+    pub(super) const CLOSED: Self = Self { private: true, embargo: None };
+
+    /// That of a sidecar's text which cannot be understood: closed if the beginning of one of the words is anywhere in it,
+    /// since that may be what it says.
     pub(super) fn of_broken(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
-        Self { private: text.contains("private") || text.contains("embargo"), embargo: None }
+        if text.contains("priv") || text.contains("emb") { Self::CLOSED } else { Self::default() }
     }
 }
 
@@ -331,6 +334,7 @@ mod tests {
     #[test]
     fn what_may_say_that_it_is_private_is_taken_for_it() {
         assert!(Rule::of_broken("title = 'x\nPrivate = true").is_closed(Timestamp::UNIX_EPOCH));
+        assert!(Rule::of_broken("privat = true").is_closed(Timestamp::UNIX_EPOCH));
         assert!(Rule::of_broken("embargo 2026").is_closed(Timestamp::UNIX_EPOCH));
         assert!(!Rule::of_broken("titel = 'x'").is_closed(Timestamp::UNIX_EPOCH));
     }

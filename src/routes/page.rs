@@ -51,15 +51,7 @@ pub async fn play(
         Ok::<_, Problem>((app.find(&pass, &name).await?.status()?, pass))
     };
     match found.await {
-        Ok((status, pass)) => {
-            let mut page = kept(document(&title(&status), "play.js", &player(&status, &pass)));
-            if pass.parameters().is_some() {
-                // Its address opens it, and goes into nobody's log.
-                let nothing = HeaderValue::from_static("no-referrer");
-                page.headers_mut().insert(header::REFERRER_POLICY, nothing);
-            }
-            page
-        }
+        Ok((status, pass)) => kept(document(&title(&status), "play.js", &player(&status, &pass))),
         Err(problem) => refusal(problem),
     }
 }
