@@ -8,6 +8,7 @@ mod judge;
 #[path = "../judged/place.rs"]
 mod place;
 mod playing;
+mod radio;
 mod recording;
 mod saving;
 mod sources;
@@ -21,6 +22,14 @@ use std::process::ExitCode;
 use support::judged::run;
 
 fn main() -> ExitCode {
-    run(&[saving::TESTS, playing::TESTS, recording::TESTS, sources::TESTS, fronted::TESTS, watching::TESTS]
-        .concat())
+    run(&[
+        saving::TESTS,
+        playing::TESTS,
+        radio::TESTS,
+        recording::TESTS,
+        sources::TESTS,
+        fronted::TESTS,
+        watching::TESTS,
+    ]
+    .concat())
 }

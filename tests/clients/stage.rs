@@ -69,9 +69,15 @@ impl Client {
     }
 
     /// Waits for its end, which must be a good one.
-    pub fn finish(mut self) {
+    pub fn finish(self) {
+        self.finish_saying();
+    }
+
+    /// The same, and gives all that it said.
+    pub fn finish_saying(mut self) -> String {
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}: {}", self.said());
+        self.said()
     }
 
     fn said(&self) -> String {
