@@ -191,7 +191,7 @@ impl BodyReader {
     pub fn is_new_work(&self) -> bool {
         let cut = self.rendition.cut();
         let grid = cut.grid();
-        if self.rendition.codec().stateless() || self.limit() <= grid.header_len.max(self.position) {
+        if self.rendition.codec().stateless() || self.limit() <= cut.header_len().max(self.position) {
             return false;
         }
         let packet = cut.first_packet() + cut.packet_at_byte(self.position);
@@ -201,7 +201,7 @@ impl BodyReader {
 
     /// Whether it has given anything behind the header.
     pub fn is_in_sound(&self) -> bool {
-        self.position > self.rendition.cut().grid().header_len
+        self.position > self.rendition.cut().header_len()
     }
 
     /// Where it stands in its recording.
@@ -272,7 +272,7 @@ impl BodyReader {
     }
 
     async fn step(&mut self) -> Result<Step, BodyError> {
-        let header_len = self.rendition.cut().grid().header_len;
+        let header_len = self.rendition.cut().header_len();
         if self.position < header_len {
             let header = Bytes::from(self.rendition.header(self.end.as_ref().map(|end| end.finished.frames)));
             let from = usize::try_from(self.position).unwrap_or(usize::MAX);
@@ -304,7 +304,7 @@ impl BodyReader {
     async fn packets(&mut self) -> Result<Step, BodyError> {
         let cut = self.rendition.cut();
         let origin = cut.grid().offset(cut.first_packet());
-        let offset = origin + self.position - cut.grid().header_len;
+        let offset = origin + self.position - cut.header_len();
         Ok(match self.canonical(offset).await? {
             Some(Found::Bytes(bytes)) => Step::Bytes(bytes),
             Some(Found::Ended) => self.learn_of_the_end(),
@@ -500,7 +500,7 @@ impl BodyReader {
     /// sought does not share the processor with what is wanted later, but for one that is wanted at once; nor any while
     /// many wait for theirs.
     fn ahead(&self, offset: u64) -> u64 {
-        let begun = self.position > self.started_at.max(self.rendition.cut().grid().header_len);
+        let begun = self.position > self.started_at.max(self.rendition.cut().header_len());
         if self.segments.is_crowded() {
             0
         } else if begun {
@@ -569,7 +569,7 @@ impl BodyReader {
         if there <= first && self.end.is_none() && !extent.is_growing() {
             return Ok(None);
         }
-        let wanted = self.limit().saturating_sub(cut.grid().header_len).div_ceil(packet_len);
+        let wanted = self.limit().saturating_sub(cut.header_len()).div_ceil(packet_len);
         let at_once = first + (COPY_BYTES / packet_len).max(1);
         Ok(Some(first..there.min(wanted).min(at_once)))
     }

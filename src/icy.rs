@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tailcast_codecs::grid::{NANOS, scale};
+use tailcast_codecs::tags::line;
 
 use crate::recording::sidecar::Sidecar;
 use crate::rendition::Rendition;
@@ -108,19 +109,7 @@ fn put_title(title: &str, out: &mut BytesMut) {
 /// A text as it may stand in a block or a header, in no more than `most` bytes of UTF-8: on one line, and with another
 /// apostrophe than the one by which players find a title's end.
 pub fn readable(text: &str, most: usize) -> String {
-    let mut out = String::new();
-    for char in text.chars() {
-        let char = match char {
-            '\'' => '\u{2019}',
-            char if char.is_control() => ' ',
-            char => char,
-        };
-        if out.len() + char.len_utf8() > most {
-            break;
-        }
-        out.push(char);
-    }
-    out
+    line(&text.replace('\'', "\u{2019}"), most)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use tailcast_codecs::container::Run;
-use tailcast_codecs::{BUILD, Codec, Contained, Cut, FORMAT_VERSION, rendition_len};
+use tailcast_codecs::tags::Chapter;
+use tailcast_codecs::{BUILD, Codec, Contained, Cut, FORMAT_VERSION, Tags, rendition_len};
 
+use crate::recording::sidecar::Sidecar;
 use crate::recording::{Extent, Recording, RecordingError, RecordingName, State};
 use crate::segments::Track;
 
@@ -18,6 +20,8 @@ pub struct Rendition {
     cut: Cut,
     /// Coded frames of a clip; `None` goes on to the recording's end.
     clip: Option<u64>,
+    /// What the sidecar said when it was asked for: header and ETag must not disagree if that changes.
+    sidecar: Sidecar,
 }
 
 /// What is certain about a rendition whose recording goes as far as some extent.
@@ -85,10 +89,12 @@ impl Rendition {
     /// From source frame `start` on, for `duration` source frames if it is a clip.
     pub fn new(recording: Arc<Recording>, codec: Arc<dyn Codec>, start: u64, duration: Option<u64>) -> Self {
         let rates = codec.grid().rates;
-        let cut = Cut::new(codec.grid(), rates.to_coded(start));
+        let (grid, coded) = (codec.grid(), rates.to_coded(start));
         // A coded frame may be longer than all that was asked for; less than one cannot be heard.
         let clip = duration.map(|frames| rates.to_coded(frames).max(1));
-        Self { track: Track::new(recording, Arc::clone(&codec)), framing: codec, cut, clip }
+        let cut = if clip.is_some() { Cut::clip(grid, coded) } else { Cut::new(grid, coded) };
+        let sidecar = recording.sidecar();
+        Self { track: Track::new(recording, Arc::clone(&codec)), framing: codec, cut, clip, sidecar }
     }
 
     /// A run of a codec's packets in a container.
@@ -101,7 +107,8 @@ impl Rendition {
         let grid = contained.grid();
         let cut = Cut::new(grid, run.first.saturating_mul(grid.packet_frames));
         let clip = run.packets.saturating_mul(grid.packet_frames);
-        Self { track: Track::new(recording, codec), framing: Arc::new(contained), cut, clip: Some(clip) }
+        let (sidecar, framing) = (recording.sidecar(), Arc::new(contained));
+        Self { track: Track::new(recording, codec), framing, cut, clip: Some(clip), sidecar }
     }
 
     /// Whose segments it is made of.
@@ -175,7 +182,9 @@ impl Rendition {
     pub fn reach(&self, frames: u64) -> u64 {
         let grid = self.cut.grid();
         let packets = self.cut.codable(self.codec().feed().ready(frames));
-        self.cut.exists(packets.saturating_add(grid.unit_packets())).max(grid.header_len.saturating_add(1))
+        self.cut
+            .exists(packets.saturating_add(grid.unit_packets()))
+            .max(self.cut.header_len().saturating_add(1))
     }
 
     /// The strong validator of a finished rendition, quoted: a digest of everything that its bytes are made
@@ -198,6 +207,8 @@ impl Rendition {
         for number in [self.cut.start(), finished.frames, u64::from(ended), finished.source()] {
             hasher.update(&number.to_le_bytes());
         }
+        // Titles and chapters are in it, where it has them.
+        hasher.update(&self.header(Some(finished.frames)));
         hasher.update(digest.as_bytes());
         let digest = hasher.finalize().to_hex();
         format!("\"{}\"", digest.chars().take(32).collect::<String>())
@@ -206,6 +217,17 @@ impl Rendition {
     /// The header, for a finished rendition of `frames` coded frames or a growing one. A clip's says where it ends
     /// while it grows too, since players cut the end off by it; that is wrong only if the recording does not get there.
     pub fn header(&self, frames: Option<u64>) -> Vec<u8> {
-        self.codec().header(&self.cut, frames.or(self.clip))
+        self.codec().header(&self.cut, frames.or(self.clip), &tags(&self.sidecar))
+    }
+}
+
+/// What a sidecar has for a header.
+fn tags(sidecar: &Sidecar) -> Tags<'_> {
+    let chapters = sidecar.chapters.iter();
+    Tags {
+        title: sidecar.title.as_deref(),
+        artist: sidecar.author.as_deref(),
+        date: sidecar.started.as_deref(),
+        chapters: chapters.map(|chapter| Chapter { start: chapter.start, title: &chapter.title }).collect(),
     }
 }

@@ -694,6 +694,8 @@ fn wav(bytes: &[u8]) -> ((u16, u16, u32, u16), &[u8]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_encoded_is_what_is_served() {
     let root = show();
+    let titles = "title = 'Soir'\nauthor = 'Qui'\n[[chapters]]\nstart = 1\ntitle = 'Deux'";
+    root.write("show.toml", format!("pcm = 's16le:48000:2'\nended = true\n{titles}"));
     let server = Running::start(&root).await;
     for (output, options, path) in [
         ("a.wav", &[][..], "/audio/show.wav"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use support::process::{Process, tailcast};
-use support::{Open, Reply, Root, Running, codec, eventually, sound};
+use support::{Open, Reply, Root, Running, codec, eventually, header_len, sound};
 use tailcast::body::{BodyReader, Until};
 use tailcast::recording::{Catalogue, RecordingName};
 use tailcast::rendition::Rendition;
@@ -37,7 +37,7 @@ impl Alone {
         let recording = catalogue.find(&RecordingName::parse("show").unwrap()).unwrap();
         let extent = recording.subscribe();
         let rendition = Rendition::new(recording, codec(case.extension, &case.pcm()), 0, None);
-        let header = usize::try_from(rendition.cut().grid().header_len).unwrap();
+        let header = usize::try_from(rendition.cut().header_len()).unwrap();
         let segments = Segments::new(1, 1 << 20, usize::MAX).unwrap();
         let (stop, stopping) = watch::channel(false);
         let from = (0, Until::End(None));
@@ -148,7 +148,7 @@ impl Case {
     }
 
     fn header_len(self) -> usize {
-        codec(self.extension, &self.pcm()).grid().header_len as usize
+        header_len(self.extension, &self.pcm())
     }
 
     /// Bytes of a segment as they stand in the rendition that starts at zero.
@@ -448,7 +448,7 @@ async fn a_download_stays_what_its_etag_says_though_the_recording_goes_on_meanwh
         eventually_finished(&server, &case.path()).await;
         let mut open = server.open("GET", &case.path(), &[]).await;
         let etag = open.headers.get("etag").unwrap().clone();
-        let mut body = open.take(1000).await;
+        let mut body = open.take(6_000).await;
         root.append("show.pcm", after);
         assert_eq!(server.head(&case.path()).await.header("etag"), None, "it should be growing again");
         body.extend(open.rest_within(30_000_000).await);

@@ -26,7 +26,7 @@ const SECOND: usize = 44_100 * 4;
 const WAV_HEADER: usize = 80;
 /// Where in it the rate is.
 const RATE_AT: usize = 12 + 36 + 8 + 4;
-const MP3_HEADER: usize = 446;
+const MP3_HEADER: usize = 4_513;
 
 fn header_len(format: &str) -> usize {
     if format == "wav" { WAV_HEADER } else { MP3_HEADER }

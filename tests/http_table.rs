@@ -18,7 +18,7 @@ const WAV_HEADER: usize = 12 + 36 + 24 + 8;
 /// 0xFFFFFFFF in the header's sizes, and the eight bytes that they do not count.
 const V_WAV: u64 = 4_294_967_303;
 /// An ID3 tag, an Info packet, and a day at 128 kbit/s.
-const V_MP3: u64 = 29 + 417 + 24 * 3600 * 16_000;
+const V_MP3: u64 = 4_096 + 417 + 24 * 3600 * 16_000;
 /// What a growing Ogg states as the last byte of an open range.
 const OPEN_LAST: u64 = 70_368_744_000_000;
 
@@ -674,10 +674,10 @@ async fn a_closed_range_of_what_exists_has_a_length() {
         let exists = described(&server, format).await["exists"].as_u64().unwrap();
         for (range, first, last) in [
             ("bytes=0-0".to_owned(), 0, 0),
-            ("bytes=1000-2999".to_owned(), 1000, 2999),
-            (format!("bytes=1000-{}", exists - 1), 1000, exists - 1),
+            ("bytes=10000-11999".to_owned(), 10_000, 11_999),
+            (format!("bytes=10000-{}", exists - 1), 10_000, exists - 1),
             // Behind the live edge: the part that exists.
-            (format!("bytes=1000-{}", exists + 5000), 1000, exists - 1),
+            (format!("bytes=10000-{}", exists + 5000), 10_000, exists - 1),
             (format!("bytes={}-{}", exists - 1, exists + 5000), exists - 1, exists - 1),
             // A suffix is of what exists.
             ("bytes=-100".to_owned(), exists - 100, exists - 1),
@@ -687,9 +687,9 @@ async fn a_closed_range_of_what_exists_has_a_length() {
             given.insert((format, first as usize), body);
         }
     }
-    assert!(given[&("wav", 1000)] == pcm[1000 - WAV_HEADER..]);
+    assert!(given[&("wav", 10_000)] == pcm[10_000 - WAV_HEADER..]);
     root.end("show", PCM);
-    for ((format, first), body) in given.iter().filter(|((_, first), _)| *first >= 1000) {
+    for ((format, first), body) in given.iter().filter(|((_, first), _)| *first >= 10_000) {
         let whole = server.get(&path(format)).await.body;
         assert!(whole[*first..].starts_with(body), "{format} {first}: not the finished one's bytes");
     }
@@ -1112,7 +1112,7 @@ async fn a_finished_recording_is_described_as_it_is_served() {
         assert!(grid.get("exists").is_none() && grid.get("virtual_total").is_none());
     }
     let grid = |format: &str, key: &str| details["formats"][format][key].as_u64().unwrap();
-    assert_eq!((grid("wav", "header_bytes"), grid("mp3", "header_bytes")), (WAV_HEADER as u64, 29 + 417));
+    assert_eq!((grid("wav", "header_bytes"), grid("mp3", "header_bytes")), (WAV_HEADER as u64, 4_096 + 417));
     assert_eq!(
         (grid("wav", "packet_frames"), grid("wav", "packet_bytes"), grid("wav", "rate")),
         (1, 4, 44_100)
@@ -1215,7 +1215,7 @@ async fn the_time_of_a_byte_is_what_a_decoder_hears_there() {
         assert_eq!(place(&server, &format!("format={format}&time=-1")).await.2, 7 * 44_100 + 5);
     }
     // An MP3's packet n, whose bytes are known from the bit rate, lags by LAME's and the decoder's delay.
-    let nth = |packet: u64| 446 + packet / 98 * 40_960;
+    let nth = |packet: u64| 4513 + packet / 98 * 40_960;
     for packet in [98, 196] {
         let (_, time, frame) = place(&server, &format!("format=mp3&byte={}", nth(packet))).await;
         assert_eq!(frame, packet * 1152 - 576 - 529);

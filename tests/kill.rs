@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use support::process::Process;
-use support::{Root, Running, codec, sound, wait};
+use support::{Root, Running, header_len, sound, wait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::sync::{Semaphore, watch};
@@ -226,7 +226,7 @@ async fn killed(lives: usize) {
 fn is_whole(download: &Download, wholes: &[Vec<u8>; 3]) {
     let format = FORMATS.iter().position(|format| *format == download.extension).unwrap();
     let grew = download.name == "live";
-    let header = if grew { codec(download.extension, PCM).grid().header_len as usize } else { 0 };
+    let header = if grew { header_len(download.extension, PCM) } else { 0 };
     let (body, expected) = (&download.body[header..], &wholes[format][header..]);
     let what = format!("{}.{}", download.name, download.extension);
     let differs = body.iter().zip(expected).position(|(a, b)| a != b);

@@ -20,7 +20,7 @@ use tailcast::recording::{Catalogue, Extent, RecordingName, State};
 use tailcast::segments::segment::{Found, SegmentReader};
 use tailcast::segments::{SegmentError, Segments, Track};
 use tailcast_codecs::grid::{PacketSizes, Rates, VirtualTotal};
-use tailcast_codecs::{Codec, CodecError, Cut, Feed, Grid, PcmSpec, SegmentEncoder, Sound};
+use tailcast_codecs::{Codec, CodecError, Cut, Feed, Grid, PcmSpec, SegmentEncoder, Sound, Tags};
 use tokio::task::JoinSet;
 
 const CASES: u64 = 300;
@@ -56,6 +56,7 @@ impl Chain {
             sizes: PacketSizes::constant(8),
             paging: None,
             header_len: 0,
+            tagged_header_len: 0,
             virtual_total: VirtualTotal::Unknown,
         };
         Self { feed: Feed::new(spec, 1, spec.rate).unwrap(), grid }
@@ -115,7 +116,7 @@ impl Codec for Chain {
         &self.feed
     }
 
-    fn header(&self, _cut: &Cut, _frames: Option<u64>) -> Vec<u8> {
+    fn header(&self, _cut: &Cut, _frames: Option<u64>, _tags: &Tags<'_>) -> Vec<u8> {
         Vec::new()
     }
 

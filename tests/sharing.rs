@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use support::process::Process;
-use support::{Open, Root, Running, codec, eventually, sound, without_encoder};
+use support::{Open, Root, Running, codec, eventually, header_len, sound, without_encoder};
 use tailcast_codecs::Cut;
 use tokio::time::{sleep, timeout};
 
@@ -274,7 +274,7 @@ async fn one_who_stays_is_not_disturbed_by_those_who_leave() {
         for piece in to_come.chunks(RATE * FRAME) {
             // Others come and go in the middle of each second.
             let mut goes = listen(&server, extension, 0).await;
-            goes.take(500).await;
+            goes.take(5_000).await;
             root.append("show.pcm", piece);
             drop(goes);
             let frames = std::fs::metadata(root.file("show.pcm")).unwrap().len() as usize / FRAME;
@@ -286,7 +286,7 @@ async fn one_who_stays_is_not_disturbed_by_those_who_leave() {
         root.end("show", PCM);
         body.extend(soon("the end", stays.rest_within(5_000_000)).await);
         let finished = Running::start(&root).await.get(&format!("/audio/show.{extension}")).await.body;
-        let header = codec(extension, PCM).grid().header_len as usize;
+        let header = header_len(extension, PCM);
         assert!(body[header..] == finished[header..], "{extension}");
         assert_eq!(server.panics(), 0);
     }

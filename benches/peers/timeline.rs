@@ -37,7 +37,7 @@ impl Timeline {
             Self::Rendition(cut) => {
                 let grid = cut.grid();
                 let packet = cut.first_packet() + cut.packet_at_byte(byte) + 1;
-                (byte >= grid.header_len).then(|| grid.rates.to_source(packet * grid.packet_frames))
+                (byte >= cut.header_len()).then(|| grid.rates.to_source(packet * grid.packet_frames))
             }
             Self::Joined(reference) => Some(reference.frames_for(byte)),
         }

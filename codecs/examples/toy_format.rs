@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tailcast_codecs::coder::Available;
 use tailcast_codecs::grid::{PacketSizes, Rates, VirtualTotal};
 use tailcast_codecs::{
-    Codec, CodecError, Cut, Feed, Grid, PcmSpec, Planar, SegmentCoder, SegmentEncoder, Sound, rendition_len,
+    Codec, CodecError, Cut, Feed, Grid, PcmSpec, Planar, SegmentCoder, SegmentEncoder, Sound, Tags,
+    rendition_len,
 };
 
 /// Packets of 20 ms at 8 kHz, one channel.
@@ -35,6 +36,7 @@ impl MuLaw {
             sizes: PacketSizes::constant(PACKET),
             paging: None,
             header_len: 8,
+            tagged_header_len: 8,
             virtual_total: VirtualTotal::Day,
         };
         Ok(Self { feed: Feed::new(spec, 1, 8_000)?, grid })
@@ -59,7 +61,7 @@ impl Codec for MuLaw {
     }
 
     /// `TOY!` and the number of frames.
-    fn header(&self, _cut: &Cut, frames: Option<u64>) -> Vec<u8> {
+    fn header(&self, _cut: &Cut, frames: Option<u64>, _tags: &Tags<'_>) -> Vec<u8> {
         let frames = frames.and_then(|frames| u32::try_from(frames).ok()).unwrap_or(u32::MAX);
         [*b"TOY!", frames.to_be_bytes()].concat()
     }

@@ -129,8 +129,10 @@ pub struct Grid {
     pub sizes: PacketSizes,
     /// How packets are grouped, if they do not stand one after another just as they are.
     pub paging: Option<Paging>,
-    /// Bytes before the first packet or page of every rendition.
+    /// Bytes before the first packet or page of a rendition whose header has no tags.
     pub header_len: u64,
+    /// The same of one whose header has tags ([`Cut::has_tags`]); no more in a format that has no place for them.
+    pub tagged_header_len: u64,
     /// What a growing rendition claims as its length.
     pub virtual_total: VirtualTotal,
 }
@@ -206,13 +208,22 @@ pub struct Cut {
     grid: Grid,
     start: u64,
     first_packet: u64,
+    has_tags: bool,
 }
 
 impl Cut {
-    /// The rendition that starts at coded frame `start`.
+    /// The rendition that goes on from coded frame `start` to the recording's end.
+    ///
+    /// Its header has tags if it is the whole. From later on it is what somebody hears who seeks, and who seeks does
+    /// not wait for kilobytes without sound.
     pub fn new(grid: &Grid, start: u64) -> Self {
         let first_packet = (start / grid.packet_frames).saturating_sub(grid.warmup_packets);
-        Self { grid: *grid, start, first_packet }
+        Self { grid: *grid, start, first_packet, has_tags: start == 0 }
+    }
+
+    /// A clip from coded frame `start` on, which somebody keeps: its header has tags wherever it starts.
+    pub fn clip(grid: &Grid, start: u64) -> Self {
+        Self { has_tags: true, ..Self::new(grid, start) }
     }
 
     /// The grid it lies on.
@@ -223,6 +234,16 @@ impl Cut {
     /// The coded frame it starts at.
     pub fn start(&self) -> u64 {
         self.start
+    }
+
+    /// Whether there are tags in its header.
+    pub fn has_tags(&self) -> bool {
+        self.has_tags
+    }
+
+    /// Bytes before its first packet or page.
+    pub fn header_len(&self) -> u64 {
+        if self.has_tags { self.grid.tagged_header_len } else { self.grid.header_len }
     }
 
     /// The canonical number of its first packet.
@@ -275,7 +296,7 @@ impl Cut {
 
     /// Header and body, for a rendition of `packets` packets (without a trailer, which [`crate::Codec`] adds).
     pub fn len(&self, packets: u64) -> u64 {
-        self.grid.header_len.saturating_add(self.body_len(packets))
+        self.header_len().saturating_add(self.body_len(packets))
     }
 
     /// Bytes that exist for good when `packets` packets can be coded and more may come. A page that is not
@@ -299,7 +320,7 @@ impl Cut {
     /// The packet of this rendition (0 = its first) that a byte belongs to; the header's bytes belong to the
     /// first, and those of a page to the page's first.
     pub fn packet_at_byte(&self, byte: u64) -> u64 {
-        let body = byte.saturating_sub(self.grid.header_len);
+        let body = byte.saturating_sub(self.header_len());
         match self.grid.paging {
             None => {
                 let origin = self.grid.offset(self.first_packet);
@@ -348,6 +369,7 @@ mod tests {
             sizes: PacketSizes { base: numerator / 44_100, carry: numerator % 44_100, per: 44_100 },
             paging: None,
             header_len: 500,
+            tagged_header_len: 4_500,
             virtual_total: VirtualTotal::Day,
         }
     }
@@ -366,6 +388,7 @@ mod tests {
             sizes: PacketSizes::constant(240),
             paging: Some(Paging { packets: 10, head: 27, lacing: 1 }),
             header_len: 100,
+            tagged_header_len: 4_100,
             virtual_total: VirtualTotal::Unknown,
         }
     }
@@ -382,7 +405,22 @@ mod tests {
         let cut = Cut::new(&opus(), 0);
         assert_eq!(cut.body_len(10), 2437);
         assert_eq!(cut.body_len(11), 2437 + 27 + 241);
-        assert_eq!(cut.exists(19), 100 + 2437);
+        assert_eq!(cut.exists(19), 4_100 + 2437);
+    }
+
+    #[test]
+    fn a_whole_and_a_clip_have_tags_and_what_is_heard_from_later_on_has_not() {
+        for grid in [mp3(), opus()] {
+            let (whole, rest, clip) = (Cut::new(&grid, 0), Cut::new(&grid, 1), Cut::clip(&grid, 1));
+            assert_eq!([whole, rest, clip].map(|cut| cut.has_tags()), [true, false, true]);
+            for (cut, header) in
+                [(whole, 4_000), (rest, 0), (clip, 4_000)].map(|(cut, more)| (cut, grid.header_len + more))
+            {
+                assert_eq!((cut.header_len(), cut.len(0), cut.byte_of_packet(0)), (header, header, header));
+                assert_eq!((cut.packet_at_byte(header - 1), cut.frame_at_byte(header)), (0, cut.start()));
+            }
+            assert_eq!(clip.virtual_total().map(|total| total - 4_000), rest.virtual_total());
+        }
     }
 
     #[test]

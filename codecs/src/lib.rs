@@ -26,6 +26,7 @@
 //! | [`grid`] | the arithmetic: [`grid::Grid`] of a format, [`grid::Cut`] of a rendition that starts somewhere |
 //! | [`coder`] | codes one segment as its sound comes in, and checks the contract on every step |
 //! | [`wav`], [`mp3`], [`opus`] | the formats; [`ogg`] holds Opus's pages |
+//! | [`tags`] | titles and chapters in the headers of MP3 and Opus, in a fixed number of bytes |
 //! | [`container`] | what holds a few packets as a file of their own, for HLS |
 //! | [`format`](mod@format) | the choice among them, with what each allows |
 //!
@@ -67,6 +68,7 @@ pub mod opus;
 pub mod pcm;
 pub mod resample;
 pub mod samples;
+pub mod tags;
 pub mod wav;
 
 use std::fmt::Debug;
@@ -77,10 +79,11 @@ pub use container::{Contained, Container};
 pub use feed::{Feed, Planar};
 pub use grid::{Cut, Grid};
 pub use pcm::{PcmSpec, SampleFormat};
+pub use tags::Tags;
 
 /// Changes whenever the bytes of any format change, and with it every ETag. A test pins it to digests of
 /// real output (`tests/format_version.rs`).
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What else the bytes depend on, and differs from build to build: the encoders' arithmetic is that of the
 /// architecture, of the C library (its mathematics) and of the flags that their C is compiled with (the usual ones are
@@ -141,9 +144,10 @@ pub trait Codec: Debug + Send + Sync {
     /// How the recording's sound gets to the encoder.
     fn feed(&self) -> &Feed;
 
-    /// The bytes before the first packet, always [`Grid::header_len`] of them. `frames` is the length of the
-    /// rendition in coded frames, or `None` while that is still growing.
-    fn header(&self, cut: &Cut, frames: Option<u64>) -> Vec<u8>;
+    /// The bytes before the first packet, always [`Cut::header_len`] of them. `frames` is the length of the
+    /// rendition in coded frames, or `None` while that is still growing; `tags` what is said of the recording, which a
+    /// format that has a place for it puts there if the cut [has tags](Cut::has_tags).
+    fn header(&self, cut: &Cut, frames: Option<u64>, tags: &Tags<'_>) -> Vec<u8>;
 
     /// A fresh encoder for a segment.
     ///

@@ -8,7 +8,8 @@ use crate::container::Container;
 use crate::grid::{PacketSizes, Rates, VirtualTotal};
 use crate::lame::Lame;
 use crate::pcm::PcmError;
-use crate::{Codec, CodecError, Cut, Feed, Grid, PcmSpec, Planar, SegmentEncoder, Sound};
+use crate::tags;
+use crate::{Codec, CodecError, Cut, Feed, Grid, PcmSpec, Planar, SegmentEncoder, Sound, Tags};
 
 /// The sample rates that MPEG-1, MPEG-2 and MPEG-2.5 layer III know, in frames a second.
 pub const RATES: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
@@ -23,8 +24,12 @@ const LOOKAHEAD: u64 = 224;
 const SEGMENT_PACKETS: u64 = 98;
 const PREROLL_PACKETS: u64 = 8;
 
-/// An ID3v2.3 tag with one text frame. It is there for the players: without a tag in front ffmpeg and mpv
-/// look for an ID3v1 tag in the last 128 bytes of a growing stream, and wait for them until it ends.
+/// What the tag in front calls the encoder.
+const ENCODER: &str = "tailcast";
+
+/// The tag where there is nothing to say: ID3v2.3 with one text frame. It is there for the players: without a tag in
+/// front ffmpeg and mpv look for an ID3v1 tag in the last 128 bytes of a growing stream, and wait for them until it
+/// ends.
 const ID3: &[u8] = b"ID3\x03\0\0\0\0\0\x13TSSE\0\0\0\x09\0\0\0tailcast";
 
 /// CRC-16 as LAME's Info tag has it: polynomial 0x8005 reflected, starting at zero.
@@ -109,6 +114,7 @@ impl Mp3 {
             sizes: packet_sizes(rate, kbps),
             paging: None,
             header_len: (ID3.len() + info_len) as u64,
+            tagged_header_len: (tags::LEN + info_len) as u64,
             virtual_total: VirtualTotal::Day,
         };
         Ok(Self { feed, kbps, grid, info_kbps, info_len })
@@ -165,7 +171,8 @@ impl Mp3 {
     }
 
     fn lengths(&self, cut: &Cut, frames: Option<u64>) -> Lengths {
-        let without_tag = |bytes: u64| bytes - ID3.len() as u64;
+        let tag_len = cut.header_len().saturating_sub(self.info_len as u64);
+        let without_tag = |bytes: u64| bytes.saturating_sub(tag_len);
         let delay = cut.skip() - DECODER_DELAY;
         match frames {
             Some(frames) => {
@@ -243,8 +250,8 @@ impl Codec for Mp3 {
         &self.feed
     }
 
-    fn header(&self, cut: &Cut, frames: Option<u64>) -> Vec<u8> {
-        let mut header = ID3.to_vec();
+    fn header(&self, cut: &Cut, frames: Option<u64>, tags: &Tags<'_>) -> Vec<u8> {
+        let mut header = if cut.has_tags() { tags::id3(ENCODER, tags, cut, frames) } else { ID3.to_vec() };
         header.extend(self.info_packet(self.lengths(cut, frames)));
         header
     }

@@ -9,7 +9,8 @@ use crate::container::{Container, OpusTrack};
 use crate::grid::{PacketSizes, Paging, Rates, VirtualTotal};
 use crate::ogg::{self, PageHead};
 use crate::pcm::PcmError;
-use crate::{Codec, CodecError, Cut, Feed, Grid, Page, PcmSpec, Planar, SegmentEncoder, Sound};
+use crate::tags;
+use crate::{Codec, CodecError, Cut, Feed, Grid, Page, PcmSpec, Planar, SegmentEncoder, Sound, Tags};
 
 /// The rates that Opus takes as they are, in frames a second.
 pub const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
@@ -32,7 +33,7 @@ const WARMUP_PACKETS: u64 = 8;
 /// All the effort that libopus knows.
 const COMPLEXITY: i32 = 10;
 
-const VENDOR: &[u8] = b"tailcast";
+const VENDOR: &str = "tailcast";
 
 /// The rate that a recording is coded at: its own if Opus takes it, else 48 kHz.
 pub fn coded_rate(source: u32) -> u32 {
@@ -73,7 +74,7 @@ impl Opus {
         let rate = coded_rate(spec.rate);
         let voice = is_voice(spec, channels);
         let packet_len = packet_len(kbps);
-        let header_len = opus_head(1, 0, 0).len() + opus_tags().len() + 2 * (ogg::HEAD_LEN + 1);
+        let header_len = |tags_len| header_page_len(opus_head(1, 0, 0).len()) + header_page_len(tags_len);
         let grid = Grid {
             rates: Rates { source: spec.rate, coded: rate },
             packet_frames: u64::from(rate / 50),
@@ -90,7 +91,8 @@ impl Opus {
                 head: ogg::HEAD_LEN as u64,
                 lacing: ogg::lacing_len(packet_len) as u64,
             }),
-            header_len: header_len as u64,
+            header_len: header_len(no_tags().len()) as u64,
+            tagged_header_len: header_len(tags::LEN) as u64,
             virtual_total: VirtualTotal::Unknown,
         };
         // Never `Signal::Auto`: it lets the encoder change its mode by what it heard before, so that two
@@ -124,6 +126,11 @@ fn packet_len(kbps: u32) -> usize {
     usize::try_from(kbps * 1000 / 400).unwrap_or(0)
 }
 
+/// Bytes of a page with one packet of so many.
+fn header_page_len(packet_len: usize) -> usize {
+    ogg::HEAD_LEN + ogg::lacing_len(packet_len) + packet_len
+}
+
 /// The identification header (RFC 7845, 5.1).
 fn opus_head(channels: u8, pre_skip: u16, rate: u32) -> Vec<u8> {
     let mut head = b"OpusHead\x01".to_vec();
@@ -134,11 +141,11 @@ fn opus_head(channels: u8, pre_skip: u16, rate: u32) -> Vec<u8> {
     head
 }
 
-/// The comment header (RFC 7845, 5.2): a vendor, no comments.
-fn opus_tags() -> Vec<u8> {
+/// The comment header (RFC 7845, 5.2) where there is nothing to say: a vendor, no comments.
+fn no_tags() -> Vec<u8> {
     let mut tags = b"OpusTags".to_vec();
     tags.extend(u32::try_from(VENDOR.len()).unwrap_or(0).to_le_bytes());
-    tags.extend(VENDOR);
+    tags.extend(VENDOR.as_bytes());
     tags.extend([0; 4]);
     tags
 }
@@ -160,12 +167,12 @@ impl Codec for Opus {
         &self.feed
     }
 
-    fn header(&self, cut: &Cut, _frames: Option<u64>) -> Vec<u8> {
+    fn header(&self, cut: &Cut, frames: Option<u64>, tags: &Tags<'_>) -> Vec<u8> {
         let channels = u8::try_from(self.feed.channels()).unwrap_or(2);
         // At most 318 + 9 * 960.
         let pre_skip = u16::try_from(self.granule(cut.skip())).unwrap_or(u16::MAX);
         let head = opus_head(channels, pre_skip, self.grid.rates.source);
-        let tags = opus_tags();
+        let tags = if cut.has_tags() { tags::opus(VENDOR, tags, cut, frames) } else { no_tags() };
         let serial = self.serial(cut);
         let mut out = Vec::new();
         ogg::write_page(

@@ -5,7 +5,7 @@
 
 use crate::grid::{PacketSizes, Rates, VirtualTotal};
 use crate::pcm::PcmError;
-use crate::{Codec, CodecError, Cut, Feed, Grid, PcmSpec, Planar, SegmentEncoder, Sound, mix, samples};
+use crate::{Codec, CodecError, Cut, Feed, Grid, PcmSpec, Planar, SegmentEncoder, Sound, Tags, mix, samples};
 
 /// What RIFF says where it does not know a size, and what players take for "until it ends".
 const UNKNOWN: u32 = u32::MAX;
@@ -53,6 +53,7 @@ impl Wav {
                 sizes: PacketSizes::constant(frame_bytes),
                 paging: None,
                 header_len: 0,
+                tagged_header_len: 0,
                 virtual_total: VirtualTotal::Bytes(UNKNOWN as u64 + RIFF_HEAD),
             },
             feed,
@@ -62,6 +63,7 @@ impl Wav {
         };
         wav.header_len = wav.build(None).len();
         wav.grid.header_len = wav.header_len as u64;
+        wav.grid.tagged_header_len = wav.grid.header_len;
         Ok(wav)
     }
 
@@ -158,7 +160,7 @@ impl Codec for Wav {
         &self.feed
     }
 
-    fn header(&self, _cut: &Cut, frames: Option<u64>) -> Vec<u8> {
+    fn header(&self, _cut: &Cut, frames: Option<u64>, _tags: &Tags<'_>) -> Vec<u8> {
         self.build(frames)
     }
 

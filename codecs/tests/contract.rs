@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tailcast_codecs::coder::Available;
 use tailcast_codecs::format::{Format, Parameters};
-use tailcast_codecs::{Codec, Cut, PcmSpec, SampleFormat, SegmentCoder, rendition_len};
+use tailcast_codecs::{Codec, Cut, PcmSpec, SampleFormat, SegmentCoder, Tags, rendition_len};
 
 /// Rates that a codec takes as they are, and ones that it does not.
 const RATES: [u32; 14] = [
@@ -191,16 +191,18 @@ fn what_is_coded_while_it_grows_is_what_is_coded_after() {
 }
 
 #[test]
-fn every_header_is_as_long_as_the_grid_says() {
+fn every_header_is_as_long_as_its_cut_says() {
     for rate in RATES {
         for channels in [1, 2, 6] {
             for codec in codecs(spec(SampleFormat::ALL[3], rate, channels)) {
                 let grid = codec.grid();
                 for start in [0, 1, grid.packet_frames - 1, grid.packet_frames, 123_456_789_012] {
-                    let cut = Cut::new(grid, start);
-                    for frames in [None, Some(0), Some(1), Some(1_000_000), Some(1 << 33), Some(1 << 44)] {
-                        let len = codec.header(&cut, frames).len() as u64;
-                        assert_eq!(len, grid.header_len, "{} from {start}, {frames:?}", codec.id());
+                    for cut in [Cut::new(grid, start), Cut::clip(grid, start)] {
+                        for frames in [None, Some(0), Some(1), Some(1_000_000), Some(1 << 33), Some(1 << 44)]
+                        {
+                            let len = codec.header(&cut, frames, &Tags::default()).len() as u64;
+                            assert_eq!(len, cut.header_len(), "{} from {start}, {frames:?}", codec.id());
+                        }
                     }
                 }
             }
@@ -219,10 +221,11 @@ fn a_rendition_is_as_long_as_was_said_before() {
         for start in [0, 1, grid.packet_frames + 5, recorded / 2, recorded - 1] {
             for frames in [1, grid.packet_frames, recorded - start].map(|frames| frames.min(recorded - start))
             {
-                let cut = Cut::new(grid, start);
-                let said = rendition_len(codec, &cut, frames);
-                let made = assemble(codec, &cut, frames, &packets);
-                assert_eq!(made.len() as u64, said, "{} from {start}, {frames} frames", codec.id());
+                for cut in [Cut::new(grid, start), Cut::clip(grid, start)] {
+                    let said = rendition_len(codec, &cut, frames);
+                    let made = assemble(codec, &cut, frames, &packets);
+                    assert_eq!(made.len() as u64, said, "{} from {start}, {frames} frames", codec.id());
+                }
             }
         }
     }
@@ -232,7 +235,7 @@ fn a_rendition_is_as_long_as_was_said_before() {
 fn assemble(codec: &dyn Codec, cut: &Cut, frames: u64, packets: &[u8]) -> Vec<u8> {
     let (grid, count) = (codec.grid(), cut.packets(frames));
     let offset = |packet: u64| usize::try_from(grid.offset(cut.first_packet() + packet)).unwrap();
-    let mut out = codec.header(cut, Some(frames));
+    let mut out = codec.header(cut, Some(frames), &Tags::default());
     match grid.paging {
         None => out.extend(&packets[offset(0)..offset(count)]),
         Some(paging) => {

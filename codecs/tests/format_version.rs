@@ -10,11 +10,12 @@ use std::sync::Arc;
 use tailcast_codecs::coder::Available;
 use tailcast_codecs::container::Run;
 use tailcast_codecs::format::{Format, Parameters};
-use tailcast_codecs::{Codec, Cut, FORMAT_VERSION, PcmSpec, SegmentCoder};
+use tailcast_codecs::tags::Chapter;
+use tailcast_codecs::{Codec, Cut, FORMAT_VERSION, PcmSpec, SegmentCoder, Tags};
 
-const PINNED_VERSION: u32 = 1;
+const PINNED_VERSION: u32 = 2;
 
-/// The recording's format, the rendition's, and CRC-64 of a header and of the first segments.
+/// The recording's format, the rendition's, and CRC-64 of headers without tags and of the first segments.
 const PINNED: [(&str, Format, Parameters, u64); 13] = [
     ("s16le:48000:2", Format::Wav, DEFAULT, 0xd3e8_9c15_e270_7a42),
     ("s24-32be:48000:6", Format::Wav, DEFAULT, 0x7fd0_d13e_b24b_0710),
@@ -67,14 +68,25 @@ fn sound(spec: PcmSpec, frames: u64) -> Vec<u8> {
     out
 }
 
+/// From before a second on, within what follows, and behind it.
+fn tags() -> Tags<'static> {
+    let chapter = |millis: u64, title| Chapter { start: millis * 1_000_000, title };
+    Tags {
+        title: Some("A title"),
+        artist: Some("Somebody"),
+        date: Some("2026-11-23T20:00:00+01:00"),
+        chapters: vec![chapter(0, "one"), chapter(1_100, "two"), chapter(60_000, "three")],
+    }
+}
+
 fn digest(codec: &Arc<dyn Codec>, seconds: u64) -> u64 {
     let spec = codec.feed().spec();
     let frames = u64::from(spec.rate) * seconds;
     let pcm = sound(spec, frames);
     let grid = codec.grid();
     let cut = Cut::new(grid, grid.rates.coded.into());
-    let mut bytes = codec.header(&cut, None);
-    bytes.extend(codec.header(&cut, Some(12_345)));
+    let mut bytes = codec.header(&cut, None, &tags());
+    bytes.extend(codec.header(&cut, Some(12_345), &tags()));
     for number in 0..=grid.rates.to_coded(frames) / grid.packet_frames / grid.segment_packets {
         let mut coder = SegmentCoder::new(Arc::clone(codec), number);
         while let Some(batch) = coder.next(Available::Ended(frames), 20) {
@@ -84,6 +96,34 @@ fn digest(codec: &Arc<dyn Codec>, seconds: u64) -> u64 {
         }
     }
     crc::Crc::<u64, crc::Table<16>>::new(&crc::CRC_64_XZ).checksum(&bytes)
+}
+
+/// CRC-64 of headers with tags: of a whole that grows, and of a clip.
+const PINNED_TAGS: [(&str, Format, u64); 4] = [
+    ("s16le:44100:2", Format::Mp3, 0x0f5d_0733_bf6c_a338),
+    ("s16le:8000:1", Format::Mp3, 0x8e17_e2cd_1ef4_923d),
+    ("s16le:44100:2", Format::Opus, 0x1b1d_eefd_8aff_22f8),
+    ("s16le:8000:1", Format::Opus, 0x14db_7725_05fd_88a7),
+];
+
+fn digest_of_tags(codec: &dyn Codec) -> u64 {
+    let grid = codec.grid();
+    let mut bytes = codec.header(&Cut::new(grid, 0), None, &Tags::default());
+    bytes.extend(codec.header(&Cut::clip(grid, grid.rates.coded.into()), Some(12_345), &tags()));
+    crc::Crc::<u64, crc::Table<16>>::new(&crc::CRC_64_XZ).checksum(&bytes)
+}
+
+#[test]
+fn the_tags_of_this_version_are_these() {
+    let mut wrong = String::new();
+    for (spec, format, pinned) in PINNED_TAGS {
+        let codec = format.codec(spec.parse().unwrap(), DEFAULT).unwrap();
+        let digest = digest_of_tags(&*codec);
+        if digest != pinned {
+            wrong += &format!("{}: {digest:#018x}, not {pinned:#018x}\n", codec.id());
+        }
+    }
+    assert!(wrong.is_empty() && FORMAT_VERSION == PINNED_VERSION, "the tags have changed:\n{wrong}");
 }
 
 /// CRC-64 of what HLS has before the packets: of two runs, the second of which a recording ends in, and of what all need.

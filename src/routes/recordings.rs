@@ -171,7 +171,7 @@ impl GridDescription {
         };
         Self {
             media_type: rendition.codec().media_type(),
-            header_bytes: grid.header_len,
+            header_bytes: cut.header_len(),
             rate: grid.rates.coded,
             packet_frames: grid.packet_frames,
             packet_bytes: grid.sizes.base,

@@ -20,7 +20,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use rustix::io::Errno;
 use support::process::{Process, tailcast};
-use support::{Open, Root, Running, eventually, is_problem, sound};
+use support::{Open, Root, Running, eventually, header_len, is_problem, sound};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -180,7 +180,7 @@ async fn a_stale_handle_breaks_off_those_who_follow_and_the_file_is_found_again(
     for (format, heard, _) in followers {
         let whole = faulty.open(&format!("/audio/show.{format}")).await.rest().await;
         assert_eq!(whole.status, 200);
-        let header = support::codec(format, PCM).grid().header_len as usize;
+        let header = header_len(format, PCM);
         assert!(whole.body[header..].starts_with(&heard[header..]), "{format}: wrong bytes before the end");
         assert!(heard.len() < whole.body.len());
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use support::{Reply, Root, Running, is_problem, sound};
-use tailcast_codecs::Grid;
+use tailcast_codecs::{Cut, Grid};
 use validator::{
     Media, Multivariant, Playlist, PlaylistType, apply_delta, check_media, check_multivariant, check_update,
     parse,
@@ -169,7 +169,7 @@ async fn canonical(server: &Running, name: &str, variant: &str, pcm: &str) -> Ve
     let body = server.get(&format!("/audio/{name}.{}", extension(variant))).await.body;
     match extension(variant) {
         "opus" => unpaged(&body),
-        _ => body[usize::try_from(grid(variant, pcm).header_len).unwrap()..].to_vec(),
+        _ => body[usize::try_from(Cut::new(&grid(variant, pcm), 0).header_len()).unwrap()..].to_vec(),
     }
 }
 

@@ -9,11 +9,12 @@ mod sound;
 #[path = "../support/mod.rs"]
 mod support;
 mod tidy;
+mod titles;
 
 use std::process::ExitCode;
 
 use support::judged::run;
 
 fn main() -> ExitCode {
-    run(&[sound::TESTS, seams::TESTS, packets::TESTS, tidy::TESTS, hls::TESTS].concat())
+    run(&[sound::TESTS, seams::TESTS, packets::TESTS, tidy::TESTS, hls::TESTS, titles::TESTS].concat())
 }

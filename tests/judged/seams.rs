@@ -26,7 +26,7 @@ use std::ops::Range;
 use std::process::Command;
 
 use tailcast_codecs::format::{Format, Parameters};
-use tailcast_codecs::{Cut, Page, PcmSpec, Sound};
+use tailcast_codecs::{Cut, Page, PcmSpec, Sound, Tags};
 
 use crate::judge::{self, Desk, Heard, says};
 use crate::support::judged::Judged;
@@ -202,7 +202,7 @@ fn opus_through(desk: &Desk, pcm: &str, bytes: &[u8]) -> Heard {
     let sound = Sound { feed: codec.feed(), source: &source, coded: 0..fed.cast_signed() };
     codec.encoder(0).unwrap().encode(sound, &mut packets).unwrap();
 
-    let mut file = codec.header(&cut, Some(frames));
+    let mut file = codec.header(&cut, Some(frames), &Tags::default());
     let pages = packets.chunks(10 * grid.sizes.base as usize);
     let last_page = pages.len() - 1;
     for (number, packets) in pages.enumerate() {

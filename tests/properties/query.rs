@@ -66,7 +66,7 @@ fn is_there(rendition: &Rendition) {
     let extent = recording.extent();
     assert!(cut.start() <= cut.grid().rates.to_coded(coming(recording, &extent)));
     let header = rendition.header(None).len() as u64;
-    assert_eq!(header, cut.grid().header_len);
+    assert_eq!(header, cut.header_len());
     match rendition.shape(&extent) {
         Shape::Finished(finished) => assert!(finished.len >= header),
         Shape::Growing { exists } => assert!(exists >= header && exists <= rendition.reach(extent.frames)),

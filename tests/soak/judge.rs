@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tailcast_codecs::format::Format;
-use tailcast_codecs::{Codec, Cut, rendition_len};
+use tailcast_codecs::{Codec, Cut, Tags, rendition_len};
 
 use tailcast::time::frames_in;
 
@@ -199,7 +199,7 @@ impl Judge<'_> {
             return if length.is_none() { Ok(()) } else { Err("it grows and has a length".to_owned()) };
         }
         let from = range.map_or(0, |range| range.from);
-        let header = view.codec.header(&view.cut, view.clip);
+        let header = view.codec.header(&view.cut, view.clip, &Tags::default());
         let in_header = header.get(from as usize..).unwrap_or_default();
         let (in_header, sound) = reply.body.split_at(in_header.len().min(reply.body.len()));
         if let Some(at) = differs(in_header, &header[header.len().min(from as usize)..]) {
@@ -305,8 +305,9 @@ impl<'a> View<'a> {
     pub fn new(life: &'a Life, wanted: &'a Wanted, start: u64, growth_timeout: Duration) -> Self {
         let codec = wanted.codec(life.spec);
         let rates = codec.grid().rates;
-        let cut = Cut::new(codec.grid(), rates.to_coded(start));
         let clip = wanted.clip().map(|nanos| rates.to_coded(frames_in(nanos, life.spec.rate)).max(1));
+        let (grid, coded) = (codec.grid(), rates.to_coded(start));
+        let cut = if clip.is_some() { Cut::clip(grid, coded) } else { Cut::new(grid, coded) };
         Self { life, wanted, codec, cut, start, clip, growth_timeout }
     }
 
@@ -357,7 +358,7 @@ impl<'a> View<'a> {
             return;
         }
         let frame = self.life.spec.frame_bytes() as u64;
-        let header = self.cut.grid().header_len;
+        let header = self.cut.header_len();
         let first = from.max(header);
         // Behind the sound there may be a byte that makes their number even.
         let until = (from + truth.len() as u64).min(header + end.frames * frame);

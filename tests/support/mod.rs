@@ -293,6 +293,11 @@ pub fn codec(extension: &str, pcm: &str) -> Arc<dyn tailcast_codecs::Codec> {
     format.codec(pcm.parse().unwrap(), Parameters::default()).unwrap()
 }
 
+/// Bytes before the first packet of the whole of a recording.
+pub fn header_len(extension: &str, pcm: &str) -> usize {
+    usize::try_from(tailcast_codecs::Cut::new(codec(extension, pcm).grid(), 0).header_len()).unwrap()
+}
+
 /// Runs what is asynchronous in a test that is not.
 pub fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(future)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use cmaf::OpusTrack;
 
-use crate::{Codec, CodecError, Cut, Feed, Grid, SegmentEncoder};
+use crate::{Codec, CodecError, Cut, Feed, Grid, SegmentEncoder, Tags};
 
 /// The container that a format's packets have in HLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +121,7 @@ impl Contained {
             least_packets: 1,
             paging: None,
             header_len: head.len() as u64,
+            tagged_header_len: head.len() as u64,
             ..*codec.grid()
         };
         Ok(Self { codec, media_type: container.media_type(), head, grid })
@@ -144,7 +145,7 @@ impl Codec for Contained {
         self.codec.feed()
     }
 
-    fn header(&self, _cut: &Cut, _frames: Option<u64>) -> Vec<u8> {
+    fn header(&self, _cut: &Cut, _frames: Option<u64>, _tags: &Tags<'_>) -> Vec<u8> {
         self.head.clone()
     }
 
