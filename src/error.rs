@@ -302,6 +302,12 @@ impl From<RecordingError> for Problem {
             E::Header { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "wav-header", "The recording's header is not usable")
             }
+            E::Coded { .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "undecodable", "The recording cannot be decoded")
+            }
+            E::BeingWritten(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "being-written", "The recording is not whole yet")
+            }
             E::Truncated(_) | E::Replaced(_) | E::Removed(_) | E::SidecarBeingWritten(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "changed", "The recording has just been changed")
             }

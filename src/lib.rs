@@ -103,7 +103,7 @@ use exchange::Exchanges;
 use http::MostRanges;
 use ingest::Ingest;
 use metrics::{Gathered, Metrics};
-use recording::Catalogue;
+use recording::{Catalogue, DecodedCache};
 use routes::App;
 use routes::site::Site;
 use segments::Segments;
@@ -164,7 +164,8 @@ impl Server {
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
         let Names { root, listen, admin_listen, threads, .. } = config.names.clone();
         let path = config.root.display().to_string();
-        let catalogue = Catalogue::open(&config.root, config.pcm, config.growth_timeout)
+        let decoded = DecodedCache::new(config.decoded_cache.clone(), config.decoded_cache_size);
+        let catalogue = Catalogue::open_with(&config.root, config.pcm, config.growth_timeout, decoded)
             .map_err(|error| StartError::Root { name: root, path, error })?;
         let limits = config.limits.clone();
         let segments = Segments::new(config.threads, config.cache, limits.queue.get())

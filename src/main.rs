@@ -84,9 +84,9 @@ fn log_to_stderr(filter: &str, format: LogFormat) -> (WorkerGuard, ErrorCounter)
         .thread_name("log")
         .finish(std::io::stderr());
     let lost = stderr.error_counter();
+    // Symphonia tells much of each file that it opens: that is for whoever asks for it.
     let log = tracing_subscriber::fmt()
-        // What decodes the sound of others tells of every file; who wants that says so.
-        .with_env_filter(format!("symphonia=error,{filter}"))
+        .with_env_filter(format!("symphonia=off,{filter}"))
         .with_writer(stderr)
         .with_ansi(std::io::stderr().is_terminal())
         // A log that cannot be written is no reason to panic, which reporting it to stderr would come to.

@@ -3,6 +3,7 @@
 //! Each is taken as text together with where it was written, so that every error can say which option, by the
 //! name its author used, has which wrong value.
 
+mod decoded;
 mod values;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,10 @@ pub struct Config {
     pub growth_timeout: Duration,
     /// Bytes of coded segments that are kept.
     pub cache: u64,
+    /// Where the sound of coded files is kept when it was decoded; nowhere if there is no place for that.
+    pub decoded_cache: Option<PathBuf>,
+    /// Bytes of it that are kept.
+    pub decoded_cache_size: u64,
     /// Encoders at a time.
     pub threads: usize,
     /// How long bodies may take to end after a signal to stop.
@@ -155,7 +160,7 @@ struct Setting {
     help: &'static str,
 }
 
-const SETTINGS: [Setting; 35] = [
+const SETTINGS: [Setting; 37] = [
     Setting { name: "root", value: "DIR", default: None, help: "The folder of recordings" },
     Setting {
         name: "listen",
@@ -180,6 +185,18 @@ const SETTINGS: [Setting; 35] = [
         value: "SIZE",
         default: Some("256MiB"),
         help: "How much coded sound to keep in memory, and a quarter as much of waveforms (bytes, or with KiB, MiB, GiB)",
+    },
+    Setting {
+        name: "decoded-cache",
+        value: "DIR",
+        default: None,
+        help: "Where to keep the decoded sound of FLAC, MP3, Ogg and MP4 files [default: among the user's caches]",
+    },
+    Setting {
+        name: "decoded-cache-size",
+        value: "SIZE",
+        default: Some("4GiB"),
+        help: "How much of it to keep (bytes, or with KiB, MiB, GiB)",
     },
     Setting {
         name: "threads",
@@ -522,8 +539,12 @@ impl Settings<'_> {
 
     fn config(&self) -> Result<Config, ConfigError> {
         let name = |name| self.find(name).map_or(Origin::Default(name), |(origin, _)| origin);
+        let root = self.get("root", values::folder)?;
+        let decoded_cache = self.given("decoded-cache", |text| decoded::folder(text, &root))?;
         Ok(Config {
-            root: self.get("root", values::folder)?,
+            decoded_cache: decoded_cache.or_else(|| decoded::default_folder(&root)),
+            decoded_cache_size: self.get("decoded-cache-size", values::size)?,
+            root,
             listen: self.get("listen", values::address)?,
             pcm: self.get("pcm", |text| text.parse::<PcmSpec>())?,
             growth_timeout: self.get("growth-timeout", time::duration)?,
@@ -629,6 +650,8 @@ mod tests {
             ("pcm", "s17le:48000:2"),
             ("growth-timeout", "soon"),
             ("cache", "much"),
+            ("decoded-cache", "/in/the/root"),
+            ("decoded-cache-size", "all"),
             ("threads", "0"),
             ("admin-listen", "8001"),
             ("connections", "0"),

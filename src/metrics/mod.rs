@@ -23,8 +23,9 @@ use crate::body::Standing;
 pub(crate) use gathered::Gathered;
 
 /// Why something is refused: the kinds of problems, and what ends a connection without one.
-const REASONS: [&str; 34] = [
+const REASONS: [&str; 36] = [
     "address",
+    "being-written",
     "changed",
     "conflict",
     "connections",
@@ -53,6 +54,7 @@ const REASONS: [&str; 34] = [
     "stalled",
     "stopping",
     "token",
+    "undecodable",
     "unreadable",
     "unwritable",
     "upload",

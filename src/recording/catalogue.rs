@@ -15,6 +15,7 @@ use tailcast_codecs::{PcmSpec, SampleFormat};
 use tokio::sync::{broadcast, watch};
 
 use super::changes::{self, News, Watch};
+use super::decoded::{Cache as DecodedCache, Decoded, DecodedError};
 use super::file::{Extent, Layout, Opened, Recording, Turn, age};
 use super::follow::{self, Notifier};
 use super::index::{self, Entries, Index};
@@ -27,8 +28,14 @@ use super::stamp::Stamp;
 use super::{RecordingError, RecordingName};
 
 /// Endings of files that are recordings, in the order in which they are looked for: as computers write them, as some
-/// field recorders do, and none.
-pub(super) const ENDINGS: [&str; 7] = [".pcm", ".raw", ".wav", ".PCM", ".RAW", ".WAV", ""];
+/// field recorders do, none; and those of coded files, so that what is recorded goes before what was made of it.
+pub(super) const ENDINGS: [&str; 17] = [
+    ".pcm", ".raw", ".wav", ".PCM", ".RAW", ".WAV", "", ".flac", ".mp3", ".ogg", ".oga", ".m4a", ".FLAC",
+    ".MP3", ".OGG", ".OGA", ".M4A",
+];
+
+/// Those of coded files.
+const CODED: [&str; 5] = ["flac", "mp3", "ogg", "oga", "m4a"];
 
 /// What a raw recording is if nobody says: what most sound cards and programs record.
 const DEFAULT_PCM: PcmSpec =
@@ -50,6 +57,7 @@ pub(super) struct Folder {
     growth_timeout: Duration,
     notifier: Notifier,
     shelf: Shelf,
+    decoded: Arc<DecodedCache>,
     pub(super) index: Index,
     pub(super) changes: Watch,
 }
@@ -66,6 +74,19 @@ impl Catalogue {
     /// # Errors
     /// When it is not a folder that can be read.
     pub fn open(root: &Path, pcm: PcmSpec, growth_timeout: Duration) -> io::Result<Self> {
+        Self::open_with(root, pcm, growth_timeout, DecodedCache::new(None, 0))
+    }
+
+    /// The same with a place for what is decoded.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        root: &Path,
+        pcm: PcmSpec,
+        growth_timeout: Duration,
+        decoded: Arc<DecodedCache>,
+    ) -> io::Result<Self> {
         let path = root.canonicalize()?;
         let dir = Dir::open_ambient_dir(&path, ambient_authority())?;
         dir.entries()?;
@@ -76,6 +97,7 @@ impl Catalogue {
             growth_timeout,
             notifier: Notifier::new(),
             shelf: Shelf::new(),
+            decoded,
             index: Index::default(),
             changes: Watch::default(),
         };
@@ -254,20 +276,25 @@ impl Folder {
 
     fn open(&self, name: &RecordingName) -> Result<Recording, RecordingError> {
         let (file_name, metadata) = self.locate(name)?;
-        let file = self.open_file(&file_name).map_err(|error| match error {
+        let file = self.open_file(&file_name).map(Arc::new).map_err(|error| match error {
             // Since it was found. (One that is there and may not be read is another matter.)
             error if is_not_there(&error) || leads_out(&error) => RecordingError::NotFound(name.to_string()),
             error => RecordingError::io(name.as_str(), error),
         })?;
         let beside =
             self.sidecar(name)?.ok_or_else(|| RecordingError::SidecarBeingWritten(name.to_string()))?;
-        let layout = layout(name, &file_name, &file, beside.sidecar.pcm.unwrap_or(self.pcm))?;
+        let still = self.index.still(name, &metadata).max(self.shelf.still(name, &metadata));
+        if is_coded(&file_name) && still < self.growth_timeout && !beside.sidecar.ended {
+            return Err(RecordingError::BeingWritten(file_name));
+        }
+        let pcm = beside.sidecar.pcm.unwrap_or(self.pcm);
+        let layout = layout(name, &file_name, &file, pcm, &self.decoded)?;
         Recording::new(Opened {
             name: name.clone(),
             file,
             layout,
             beside,
-            still: self.index.still(name, &metadata).max(self.shelf.still(name, &metadata)),
+            still,
             growth_timeout: self.growth_timeout,
         })
     }
@@ -360,7 +387,7 @@ impl Folder {
             Err(error) => return Err(look_without(recording, &turn, error)),
         };
         if let (Layout::Raw(spec), Some(beside)) = (recording.layout(), &beside)
-            && beside.sidecar.pcm.unwrap_or(self.pcm) != spec
+            && beside.sidecar.pcm.unwrap_or(self.pcm) != *spec
         {
             return Err(self.lost(recording, RecordingError::Replaced(name.to_string())));
         }
@@ -382,9 +409,13 @@ fn look_without(recording: &Recording, turn: &Turn<'_>, error: RecordingError) -
 fn layout(
     name: &RecordingName,
     file_name: &str,
-    file: &File,
+    file: &Arc<File>,
     pcm: PcmSpec,
+    cache: &Arc<DecodedCache>,
 ) -> Result<Layout, RecordingError> {
+    if is_coded(file_name) {
+        return decoded(name, file_name, file, cache);
+    }
     let extension = Path::new(file_name).extension().unwrap_or_default();
     if !extension.eq_ignore_ascii_case("wav") {
         return Ok(Layout::Raw(pcm));
@@ -398,6 +429,25 @@ fn layout(
     }
 }
 
+fn is_coded(file_name: &str) -> bool {
+    let extension = Path::new(file_name).extension().unwrap_or_default();
+    CODED.iter().any(|coded| extension.eq_ignore_ascii_case(coded))
+}
+
+fn decoded(
+    name: &RecordingName,
+    file_name: &str,
+    file: &Arc<File>,
+    cache: &Arc<DecodedCache>,
+) -> Result<Layout, RecordingError> {
+    let decoded = Decoded::open(file, cache).map_err(|error| match error {
+        DecodedError::Io(error) => RecordingError::io(name.as_str(), error),
+        DecodedError::Unusable(why) => RecordingError::Coded { name: file_name.to_owned(), why },
+        DecodedError::Changed => RecordingError::BeingWritten(file_name.to_owned()),
+    })?;
+    Ok(Layout::Decoded(Arc::new(decoded)))
+}
+
 impl Recording {
     /// Opens one file wherever it is, as it is now: it counts as ended. `pcm` goes before the sidecar's.
     ///
@@ -407,7 +457,7 @@ impl Recording {
         let shown = path.display().to_string();
         let name = RecordingName::of_file(path);
         let io = |error| RecordingError::io(&shown, error);
-        let file = File::open(path).map_err(io)?;
+        let file = Arc::new(File::open(path).map_err(io)?);
         if !file.metadata().map_err(io)?.is_file() {
             // Of a pipe or a device nobody can say how long it is.
             return Err(io(io::Error::other("not a plain file")));
@@ -421,7 +471,7 @@ impl Recording {
         };
         let sidecar = sidecar.map_err(|why| RecordingError::Sidecar { name: shown.clone(), why })?;
         let pcm = pcm.or(sidecar.pcm).unwrap_or(DEFAULT_PCM);
-        let layout = layout(&name, &shown, &file, pcm)?;
+        let layout = layout(&name, &shown, &file, pcm, &DecodedCache::new(None, 0))?;
         let beside = Beside { sidecar, stamp: None, looked: Instant::now() };
         let (still, growth_timeout) = (Duration::ZERO, Duration::ZERO);
         Self::new(Opened { name, file, layout, beside, still, growth_timeout })

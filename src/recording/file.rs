@@ -13,6 +13,7 @@ use tailcast_codecs::PcmSpec;
 use tailcast_codecs::grid::scale;
 use tokio::sync::watch;
 
+use super::decoded::Decoded;
 use super::near;
 use super::reading::{self, Read, Witness};
 use super::riff::{self, Riff, RiffHeader};
@@ -99,12 +100,14 @@ impl Status {
 }
 
 /// How the bytes in the file are to be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Layout {
     /// Raw PCM from the first byte on.
     Raw(PcmSpec),
     /// Behind a WAV header.
     Riff(RiffHeader),
+    /// Coded, from the first byte on.
+    Decoded(Arc<Decoded>),
 }
 
 impl Layout {
@@ -112,14 +115,27 @@ impl Layout {
         match self {
             Self::Raw(spec) => *spec,
             Self::Riff(header) => header.spec,
+            Self::Decoded(decoded) => decoded.spec(),
         }
     }
 
     pub(super) fn data_offset(&self) -> u64 {
         match self {
-            Self::Raw(_) => 0,
+            Self::Raw(_) | Self::Decoded(_) => 0,
             Self::Riff(header) => header.data_offset,
         }
+    }
+
+    /// Whole frames in so many bytes behind the offset.
+    fn frames(&self, data: u64) -> u64 {
+        match self {
+            Self::Raw(_) | Self::Riff(_) => self.spec().frames_in(data),
+            Self::Decoded(decoded) => decoded.frames(),
+        }
+    }
+
+    fn is_decoded(&self) -> bool {
+        matches!(self, Self::Decoded(_))
     }
 }
 
@@ -127,7 +143,7 @@ impl Layout {
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     bytes: u64,
-    /// Bytes of sound in it.
+    /// Bytes of sound in it, coded or not.
     data: u64,
     /// The same by a WAV file's header, which need not be true.
     declared: Option<u64>,
@@ -150,6 +166,11 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Bytes of sound in the file, coded or not.
+    pub(super) fn data(&self) -> u64 {
+        self.data
+    }
+
     /// When the last of it was written, as well as that can be told.
     fn written(&self) -> Instant {
         self.since.checked_sub(self.still).unwrap_or(self.since)
@@ -162,7 +183,7 @@ impl Seen {
 pub struct Recording {
     name: RecordingName,
     id: u64,
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
     inode: (u64, u64),
     layout: Layout,
     /// Whether the file is where what the system has at hand can be had without waiting.
@@ -234,7 +255,7 @@ pub struct Mark {
 /// What the catalogue has found out when it opens a recording.
 pub(super) struct Opened {
     pub(super) name: RecordingName,
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
     pub(super) layout: Layout,
     pub(super) beside: Beside,
     /// How long the file has stood still.
@@ -338,7 +359,7 @@ impl Recording {
         seen.sidecar.began().or_else(|| {
             *self.began_about.get_or_init(|| {
                 let since = seen.modified?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-                let lasts = scale(seen.data / self.frame_bytes(), 1000, self.spec().rate.into());
+                let lasts = scale(self.layout.frames(seen.data), 1000, self.spec().rate.into());
                 i64::try_from(since.as_millis()).ok()?.checked_sub(i64::try_from(lasts).ok()?)
             })
         })
@@ -373,8 +394,8 @@ impl Recording {
         matches!(self.layout, Layout::Raw(_))
     }
 
-    pub(super) fn layout(&self) -> Layout {
-        self.layout
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Whether a file found under the recording's name still is the one that is open.
@@ -505,6 +526,9 @@ impl Recording {
         if bytes < seen.bytes {
             return Err(RecordingError::Truncated(self.name.to_string()));
         }
+        if bytes > seen.bytes && self.layout.is_decoded() {
+            return Err(RecordingError::Replaced(self.name.to_string()));
+        }
         self.check_time(&seen, &metadata, read)?;
         if bytes > seen.bytes {
             // It may have grown and stood still since while nobody looked. Not for longer than that, whatever the
@@ -526,7 +550,7 @@ impl Recording {
             seen.beside = seen.beside.then(stamp, looked);
         }
         let extent = Extent {
-            frames: seen.data / self.frame_bytes(),
+            frames: self.layout.frames(seen.data),
             state: self.state(&seen),
             written: seen.written(),
         };
@@ -618,7 +642,7 @@ impl Recording {
     }
 
     fn state(&self, seen: &Seen) -> State {
-        if seen.sidecar.ended {
+        if seen.sidecar.ended || self.layout.is_decoded() {
             State::Ended { declared: true }
         } else if seen.still + seen.since.elapsed() >= self.growth_timeout {
             State::Ended { declared: false }
@@ -643,7 +667,7 @@ impl Recording {
 
     /// Bytes of sound in a file of `bytes` bytes, and what a WAV file's header says of that.
     fn data_bytes(&self, bytes: u64, read: Read) -> Result<(u64, Option<u64>), RecordingError> {
-        let Layout::Riff(header) = self.layout else { return Ok((bytes, None)) };
+        let Layout::Riff(header) = &self.layout else { return Ok((bytes, None)) };
         // The recorder may have written the true sizes since the header was first read.
         let header = match riff::read(&self.file, read).map_err(|error| self.io(error))? {
             Ok(Riff::Header(now)) if now.spec == header.spec && now.data_offset == header.data_offset => now,

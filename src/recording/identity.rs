@@ -4,6 +4,7 @@
 //! where they are, ever further apart: more of them are there when the recording is longer, and those before a moment say
 //! which recording it is as far as that moment, on every server that has it.
 
+use super::file::Layout;
 use super::reading::patiently;
 use super::{Recording, RecordingError};
 
@@ -40,6 +41,9 @@ impl Recording {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn identity(&self, frames: u64) -> Result<Option<blake3::Hash>, RecordingError> {
+        if self.is_decoded() {
+            return self.digest(frames).map(Some);
+        }
         let count = places(frames);
         let known = self.identities.lock().clone();
         if known.len() < count {
@@ -55,12 +59,23 @@ impl Recording {
 
     /// Whether the [`identity`](Self::identity) of so many frames can be told without reading.
     pub fn knows_identity(&self, frames: u64) -> bool {
-        self.identities.lock().len() >= places(frames)
+        match self.is_decoded() {
+            true => self.known_digest(frames).is_some(),
+            false => self.identities.lock().len() >= places(frames),
+        }
     }
 
     /// The same if it was told before.
     pub fn known_identity(&self, frames: u64) -> Option<blake3::Hash> {
-        self.identities.lock().get(places(frames).checked_sub(1)?).copied()
+        match self.is_decoded() {
+            true => self.known_digest(frames),
+            false => self.identities.lock().get(places(frames).checked_sub(1)?).copied(),
+        }
+    }
+
+    /// Whether it is a coded file: that is all there from the first, and nothing is decoded to know it.
+    fn is_decoded(&self) -> bool {
+        matches!(self.layout(), Layout::Decoded(_))
     }
 
     fn identities_after(

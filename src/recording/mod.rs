@@ -8,6 +8,7 @@
 //! | `reading` | its bytes, and that it still is itself |
 //! | `stamp` | by what a file is known to be as it was |
 //! | `shelf` | the recordings that are open |
+//! | `decoded` | the sound of FLAC, MP3, Ogg and MP4 files as PCM |
 //! | [`index`] | what is in the folder, newest first |
 //! | `changes` | notices what changes in that while somebody watches it |
 //! | [`follow`] | notices growth while somebody listens |
@@ -18,6 +19,7 @@
 
 pub mod catalogue;
 mod changes;
+mod decoded;
 pub mod file;
 pub mod follow;
 pub mod identity;
@@ -33,6 +35,7 @@ mod stamp;
 pub use catalogue::Catalogue;
 pub(crate) use changes::public;
 pub use changes::{Changes, News};
+pub use decoded::Cache as DecodedCache;
 pub(crate) use file::Hearing;
 pub use file::{Extent, Mark, Recording, State, Status};
 pub use index::{Entries, Entry, folded};
@@ -77,6 +80,17 @@ pub enum RecordingError {
         /// What is wrong with it.
         why: String,
     },
+    /// What it is coded in cannot be decoded.
+    #[error("`{name}` cannot be decoded: {why}")]
+    Coded {
+        /// The recording's file.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It is a coded file that was written to just now: it may be on its way here.
+    #[error("`{0}` was written to just now; it is served when it has stood still for the growth timeout")]
+    BeingWritten(String),
     /// The recorder has not written the header yet.
     #[error("the recorder has not written the header of `{0}` yet")]
     NoHeaderYet(String),

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use tailcast_codecs::grid::scale;
 
+use super::decoded::DecodedError;
 use super::file::Layout;
 use super::near;
 use super::stamp::Stamp;
@@ -87,7 +88,7 @@ impl Recording {
         Ok(Witness { at, bytes: bytes.into() })
     }
 
-    /// Fills `buffer` from byte `at` of the sound on.
+    /// Fills `buffer` from byte `at` of the sound on, as it is in the file.
     pub(super) fn read_at(&self, buffer: &mut [u8], at: u64, read: Read) -> Result<(), RecordingError> {
         read(&self.file, buffer, self.layout().data_offset() + at).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => RecordingError::Truncated(self.name().to_string()),
@@ -103,7 +104,7 @@ impl Recording {
     pub async fn get(self: &Arc<Self>, frames: Range<u64>) -> Result<Vec<u8>, RecordingError> {
         let mut bytes = Vec::new();
         // What is wrong will be found wrong by the other thread, too, if it still is.
-        if self.is_near() && self.try_read(slice::from_ref(&frames), &mut bytes, near::read).is_ok() {
+        if self.is_near() && self.try_get(&frames, &mut bytes).is_ok_and(|got| got) {
             return Ok(bytes);
         }
         let recording = Arc::clone(self);
@@ -112,6 +113,15 @@ impl Recording {
             Ok(bytes)
         });
         reading.await.unwrap_or_else(|error| Err(self.io(io::Error::other(error))))
+    }
+
+    /// Reads whole frames without waiting; false if they are not at hand.
+    fn try_get(&self, frames: &Range<u64>, buffer: &mut Vec<u8>) -> Result<bool, RecordingError> {
+        let Layout::Decoded(decoded) = self.layout() else {
+            return self.try_read(slice::from_ref(frames), buffer, near::read).map(|()| true);
+        };
+        self.make_room(slice::from_ref(frames), buffer);
+        Ok(decoded.read_at_hand(frames.start, buffer) && self.confirm(near::read).is_ok())
     }
 
     /// Reads whole frames: `buffer` then holds the interleaved bytes of source frames `frames`. Blocks.
@@ -136,17 +146,39 @@ impl Recording {
         buffer: &mut Vec<u8>,
         read: Read,
     ) -> Result<(), RecordingError> {
-        let len = |frames: &Range<u64>| frames.end.saturating_sub(frames.start) * self.frame_bytes();
-        buffer.resize(usize::try_from(stretches.iter().map(len).sum::<u64>()).unwrap_or(usize::MAX), 0);
+        self.make_room(stretches, buffer);
         let mut rest = buffer.as_mut_slice();
         for frames in stretches {
-            let (stretch, behind) =
-                rest.split_at_mut(usize::try_from(len(frames)).unwrap_or(0).min(rest.len()));
-            self.read_at(stretch, frames.start * self.frame_bytes(), read)?;
+            let len = usize::try_from(self.bytes_of(frames)).unwrap_or(0).min(rest.len());
+            let (stretch, behind) = rest.split_at_mut(len);
+            match self.layout() {
+                Layout::Decoded(decoded) => {
+                    decoded.read(frames.start, stretch).map_err(|error| self.undecoded(error))?;
+                }
+                _ => self.read_at(stretch, frames.start * self.frame_bytes(), read)?,
+            }
             rest = behind;
         }
         // Only now: what was read before the file was overwritten is good, what was read after is not.
         self.confirm(read)
+    }
+
+    fn bytes_of(&self, frames: &Range<u64>) -> u64 {
+        frames.end.saturating_sub(frames.start) * self.frame_bytes()
+    }
+
+    fn make_room(&self, stretches: &[Range<u64>], buffer: &mut Vec<u8>) {
+        let bytes = stretches.iter().map(|frames| self.bytes_of(frames)).sum::<u64>();
+        buffer.resize(usize::try_from(bytes).unwrap_or(usize::MAX), 0);
+    }
+
+    fn undecoded(&self, error: DecodedError) -> RecordingError {
+        let name = self.name().to_string();
+        match error {
+            DecodedError::Io(error) => self.io(error),
+            DecodedError::Unusable(why) => RecordingError::Coded { name, why },
+            DecodedError::Changed => RecordingError::Replaced(name),
+        }
     }
 
     /// That the file still is the one that was seen.
@@ -176,7 +208,8 @@ impl Recording {
 
     /// The [digest](Self::digest) if it is the one that was told last.
     pub fn known_digest(&self, frames: u64) -> Option<blake3::Hash> {
-        self.digest.lock().filter(|(of, _)| *of == frames).map(|(_, digest)| digest)
+        let data = self.digested(frames);
+        self.digest.lock().filter(|(of, _)| *of == data).map(|(_, digest)| digest)
     }
 
     /// A digest of both ends of the first `frames` frames and of places in between: the same for the same recording on
@@ -188,9 +221,19 @@ impl Recording {
         if let Some(digest) = self.known_digest(frames) {
             return Ok(digest);
         }
-        let digest = self.until_certain(|| self.try_digest(frames * self.frame_bytes()))?;
-        *self.digest.lock() = Some((frames, digest));
+        let data = self.digested(frames);
+        let digest = self.until_certain(|| self.try_digest(data))?;
+        *self.digest.lock() = Some((data, digest));
         Ok(digest)
+    }
+
+    /// Bytes of the file that are looked at for a digest of so many frames. Of a coded file it is all of them, since it
+    /// depends on all that comes before a frame where that lies.
+    fn digested(&self, frames: u64) -> u64 {
+        match self.layout() {
+            Layout::Decoded(_) => self.seen.lock().data(),
+            _ => frames * self.frame_bytes(),
+        }
     }
 
     fn try_digest(&self, data: u64) -> Result<blake3::Hash, RecordingError> {
@@ -198,6 +241,9 @@ impl Recording {
         let spread = (1..DIGEST_PLACES).map(|place| (scale(place, data, DIGEST_PLACES), DIGEST_PLACE_LEN));
         let places = [(0, end), (data - end, end)].into_iter().chain(spread);
         let (mut hasher, mut bytes) = (blake3::Hasher::new(), Vec::new());
+        if let Layout::Decoded(decoded) = self.layout() {
+            hasher.update(decoded.version().as_bytes());
+        }
         for (at, len) in places {
             bytes.resize(usize::try_from(len.min(data - at)).unwrap_or(0), 0);
             self.read_at(&mut bytes, at, patiently)?;

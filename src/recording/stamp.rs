@@ -29,6 +29,12 @@ impl Stamp {
     pub(super) fn is_of(&self, inode: (u64, u64)) -> bool {
         self.inode == inode
     }
+
+    /// Whether a file that has this stamp is the one that had another, and was not written to since. (Its metadata may have
+    /// been, as when it is renamed.)
+    pub(super) fn has_content_of(&self, before: &Self) -> bool {
+        (self.inode, self.len, self.modified) == (before.inode, before.len, before.modified)
+    }
 }
 
 /// More than any file system's times are apart at the least (FAT's are two seconds): what is written twice within such a step

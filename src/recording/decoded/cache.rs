@@ -1,0 +1,328 @@
+//! Chunks that were decoded: in a folder of bounded size, and those that are at hand.
+//!
+//! A chunk is a file of its own, `KEY/NUMBER.pcm`, that gets its name when it is whole and has a digest at its end. So
+//! several servers can share the folder, whatever a crash leaves is found out, and anybody may delete anything at any time.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _, Write};
+use std::num::NonZeroUsize;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use tailcast_codecs::{PcmSpec, SampleFormat};
+
+use super::super::reading::Read;
+use super::super::stamp::Stamp;
+use super::about::About;
+use super::chunk::Walker;
+
+/// Chunks at hand, of all recordings: each keeps a file open.
+const AT_HAND: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+/// Those of them that are in memory, for want of a folder.
+const IN_MEMORY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+/// Files that are kept open where they were decoded last.
+const WALKERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
+/// What was learnt of files, kept in memory.
+const ABOUTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+/// Bytes of the digest at the end of a file.
+const DIGEST: u64 = 32;
+/// A file without its name that is older is what a crash has left.
+const ABANDONED: Duration = Duration::from_secs(60);
+/// Bytes that a file takes at least.
+const BLOCK: u64 = 4096;
+
+/// What a file's sound is kept under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key(blake3::Hash);
+
+impl Key {
+    /// Of a file as it is now, decoded by a version.
+    pub(super) fn of(stamp: &Stamp, version: &str) -> Self {
+        Self(blake3::hash(format!("{version}\n{stamp:?}").as_bytes()))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.to_hex().fmt(f)
+    }
+}
+
+/// A chunk that can be read.
+#[derive(Debug, Clone)]
+pub(super) enum Held {
+    /// Though its file may be deleted.
+    File(Arc<File>),
+    /// That could not be written.
+    Memory(Arc<[u8]>),
+}
+
+impl Held {
+    /// Fills a buffer from a byte of it on.
+    pub(super) fn read(&self, at: u64, buffer: &mut [u8], read: Read) -> io::Result<()> {
+        match self {
+            Self::File(file) => read(file, buffer, at),
+            Self::Memory(bytes) => {
+                let from = usize::try_from(at).unwrap_or(usize::MAX);
+                let to = from.saturating_add(buffer.len());
+                buffer.copy_from_slice(bytes.get(from..to).ok_or(io::ErrorKind::UnexpectedEof)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The chunks of all recordings.
+#[derive(Debug)]
+pub struct Cache {
+    folder: Option<PathBuf>,
+    most: u64,
+    /// Bytes in the folder, as far as is known; `None` before it was first looked into.
+    used: Mutex<Option<u64>>,
+    at_hand: Mutex<LruCache<(Key, u64), Held>>,
+    in_memory: Mutex<LruCache<(Key, u64), Held>>,
+    walkers: Mutex<LruCache<Key, Walker>>,
+    abouts: Mutex<LruCache<Key, About>>,
+    /// Whether it was said that nothing can be kept.
+    complained: AtomicBool,
+}
+
+impl Cache {
+    /// In a folder, which is made when something is first kept there. Without one nothing is kept but the last few chunks.
+    pub fn new(folder: Option<PathBuf>, most: u64) -> Arc<Self> {
+        Arc::new(Self {
+            folder,
+            most,
+            used: Mutex::default(),
+            at_hand: Mutex::new(LruCache::new(AT_HAND)),
+            in_memory: Mutex::new(LruCache::new(IN_MEMORY)),
+            walkers: Mutex::new(LruCache::new(WALKERS)),
+            abouts: Mutex::new(LruCache::new(ABOUTS)),
+            complained: AtomicBool::new(false),
+        })
+    }
+
+    /// A chunk that can be had without waiting, but for the disk.
+    pub(super) fn held(&self, key: &Key, chunk: u64) -> Option<Held> {
+        let found = self.at_hand.lock().get(&(*key, chunk)).cloned();
+        found.or_else(|| self.in_memory.lock().get(&(*key, chunk)).cloned())
+    }
+
+    /// A chunk of so many bytes that is in the folder. Blocks.
+    pub(super) fn open(&self, key: &Key, chunk: u64, bytes: u64) -> Option<Held> {
+        let file = open_whole(&self.path(key, &chunk_name(chunk))?, bytes)?;
+        Some(self.hold(key, chunk, Held::File(Arc::new(file))))
+    }
+
+    /// Keeps a chunk. Blocks.
+    pub(super) fn keep(&self, key: &Key, chunk: u64, pcm: Vec<u8>) -> Held {
+        let name = chunk_name(chunk);
+        let written = self.write(key, &name, &pcm);
+        let kept = written.then(|| self.open(key, chunk, pcm.len() as u64)).flatten();
+        kept.unwrap_or_else(|| self.hold(key, chunk, Held::Memory(pcm.into())))
+    }
+
+    fn hold(&self, key: &Key, chunk: u64, held: Held) -> Held {
+        let place = match held {
+            Held::File(_) => &self.at_hand,
+            Held::Memory(_) => &self.in_memory,
+        };
+        place.lock().put((*key, chunk), held.clone());
+        held
+    }
+
+    /// What was learnt of a file. Blocks.
+    pub(super) fn about(&self, key: &Key) -> Option<About> {
+        if let Some(known) = self.abouts.lock().get(key) {
+            return Some(known.clone());
+        }
+        let path = self.path(key, ABOUT)?;
+        let bytes = fs::metadata(&path).ok()?.len().checked_sub(DIGEST).filter(|bytes| *bytes < BLOCK)?;
+        let mut text = String::new();
+        open_whole(&path, bytes)?.take(bytes).read_to_string(&mut text).ok()?;
+        let about = parse(&text)?;
+        self.abouts.lock().put(*key, about.clone());
+        Some(about)
+    }
+
+    /// Keeps what was learnt of a file, so that a folder of thousands is not gone through again after a restart. Blocks.
+    pub(super) fn keep_about(&self, key: &Key, about: &About) {
+        self.abouts.lock().put(*key, about.clone());
+        self.write(key, ABOUT, written(about).as_bytes());
+    }
+
+    /// What was decoding a file, if nobody else has taken it.
+    pub(super) fn take_walker(&self, key: &Key) -> Option<Walker> {
+        self.walkers.lock().pop(key)
+    }
+
+    pub(super) fn put_walker(&self, key: &Key, walker: Walker) {
+        self.walkers.lock().put(*key, walker);
+    }
+
+    fn path(&self, key: &Key, name: &str) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(key.to_string()).join(name))
+    }
+
+    /// Writes a file whole, or not at all: then false, and the first time it is said why.
+    fn write(&self, key: &Key, name: &str, bytes: &[u8]) -> bool {
+        let Some(folder) = &self.folder else { return false };
+        if bytes.len() as u64 + DIGEST > self.most {
+            return false;
+        }
+        let written = self.try_write(folder, &folder.join(key.to_string()), name, bytes);
+        match &written {
+            Ok(()) => self.complained.store(false, Ordering::Relaxed),
+            Err(error) if !self.complained.swap(true, Ordering::Relaxed) => {
+                let folder = folder.display();
+                tracing::warn!(%folder, %error, "decoded sound cannot be kept: it is decoded each time it is wanted");
+            }
+            Err(_) => {}
+        }
+        written.is_ok()
+    }
+
+    fn try_write(&self, folder: &Path, within: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        make(folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(within)?;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let part = within.join(format!("{name}.{}-{number}.part", std::process::id()));
+        let written = File::create(&part).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.write_all(blake3::hash(bytes).as_bytes())?;
+            fs::rename(&part, within.join(name))
+        });
+        if written.is_err() {
+            // It may be there, and not be what fails.
+            let _ = fs::remove_file(&part);
+        }
+        written.map(|()| self.grown(folder, bytes.len() as u64 + DIGEST))
+    }
+
+    /// Takes note of what was written, and makes room.
+    fn grown(&self, folder: &Path, by: u64) {
+        let mut used = self.used.lock();
+        let now = used.map_or(u64::MAX, |used| used.saturating_add(by.max(BLOCK)));
+        // Looked at anew: another server may have written, or somebody deleted.
+        if now <= self.most {
+            *used = Some(now);
+            return;
+        }
+        *used = Some(tidied(folder, self.most));
+        drop(used);
+        self.let_go_of_deleted();
+    }
+
+    /// Closes files that were deleted, which keep their place on the disk as long as they are open.
+    fn let_go_of_deleted(&self) {
+        let mut at_hand = self.at_hand.lock();
+        let is_deleted = |held: &Held| match held {
+            Held::File(file) => file.metadata().is_ok_and(|metadata| metadata.nlink() == 0),
+            Held::Memory(_) => false,
+        };
+        let deleted: Vec<_> =
+            at_hand.iter().filter(|(_, held)| is_deleted(held)).map(|(name, _)| *name).collect();
+        for name in &deleted {
+            at_hand.pop(name);
+        }
+    }
+}
+
+/// What was learnt of a file.
+const ABOUT: &str = "about";
+
+fn chunk_name(chunk: u64) -> String {
+    format!("{chunk}.pcm")
+}
+
+/// Opens a file that has so many bytes and is as it was written, and marks it as used.
+fn open_whole(path: &Path, bytes: u64) -> Option<File> {
+    let mut file = File::open(path).ok()?;
+    if file.metadata().ok()?.len() != bytes + DIGEST {
+        return None;
+    }
+    let mut hasher = blake3::Hasher::new();
+    io::copy(&mut (&file).take(bytes), &mut hasher).ok()?;
+    let mut digest = [0; 32];
+    file.read_exact(&mut digest).ok()?;
+    if hasher.finalize() != digest {
+        return None;
+    }
+    io::Seek::rewind(&mut file).ok()?;
+    // It is of use all the same if that may not be told.
+    let _ = file.set_modified(SystemTime::now());
+    Some(file)
+}
+
+/// Makes the folder, for its owner only. One that others could put sound in is not taken: the system's folder for temporary
+/// files is everybody's.
+fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let metadata = fs::symlink_metadata(folder)?;
+    let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if !metadata.is_dir() || owner != own && owner != 0 || metadata.mode() & 0o002 != 0 {
+        return Err(io::Error::other("others may write there"));
+    }
+    Ok(())
+}
+
+/// Deletes what was not used for longest until there is room, and what crashes have left. Gives how many bytes there are.
+fn tidied(folder: &Path, most: u64) -> u64 {
+    let mut files = files(folder);
+    files.sort_by_key(|file| file.used);
+    let mut bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    // A tenth more than is needed, so that it need not be done again at once.
+    let goal = if bytes > most { most - most / 10 } else { most };
+    for file in &files {
+        let is_abandoned = file.path.extension().is_some_and(|extension| extension == "part")
+            && file.used.elapsed().is_ok_and(|age| age > ABANDONED);
+        if (is_abandoned || bytes > goal) && fs::remove_file(&file.path).is_ok() {
+            bytes = bytes.saturating_sub(file.bytes);
+            // If it is empty then.
+            let _ = file.path.parent().map(fs::remove_dir);
+        }
+    }
+    bytes
+}
+
+/// A file in the folder.
+struct Kept {
+    path: PathBuf,
+    bytes: u64,
+    used: SystemTime,
+}
+
+/// All files in the folder that are as they are named here: it may be somebody's who keeps others in it.
+fn files(folder: &Path) -> Vec<Kept> {
+    let within = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_key = |name: &str| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let folders = within(folder).filter(|entry| entry.file_name().to_str().is_some_and(is_key));
+    folders.flat_map(|entry| within(&entry.path())).filter_map(|entry| kept(&entry).ok()).collect()
+}
+
+fn kept(entry: &fs::DirEntry) -> io::Result<Kept> {
+    let metadata = entry.metadata()?;
+    let bytes = metadata.len().max(BLOCK);
+    Ok(Kept { path: entry.path(), bytes, used: metadata.modified()? })
+}
+
+fn written(about: &About) -> String {
+    let PcmSpec { format, rate, channels, mask } = about.spec;
+    format!("{format} {rate} {channels} {mask} {} {}", about.frames, about.origin)
+}
+
+fn parse(text: &str) -> Option<About> {
+    let fields: Vec<&str> = text.split(' ').collect();
+    let [format, rate, channels, mask, frames, origin] = fields.as_slice() else { return None };
+    let format: SampleFormat = format.parse().ok()?;
+    let spec = PcmSpec::new(format, rate.parse().ok()?, channels.parse().ok()?).ok()?;
+    let spec = spec.with_mask(mask.parse().ok()?);
+    Some(About { spec, frames: frames.parse().ok()?, origin: origin.parse().ok()? })
+}

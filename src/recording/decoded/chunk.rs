@@ -1,0 +1,200 @@
+//! One chunk of a coded file's sound, decoded.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+
+use symphonia::core::audio::{AudioSpec, GenericAudioBufferRef};
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use tailcast_codecs::PcmSpec;
+
+use super::DecodedError;
+use super::about::About;
+use super::demuxer::{Demuxer, Kind, Packet};
+
+/// Frames that a packet has at least, on the whole: more packets than that for a chunk say nothing.
+const LEAST_FRAMES: u64 = 16;
+
+/// Decodes chunks of a file. It keeps its place, so that the next chunk is got at without looking for it.
+#[derive(Debug)]
+pub(super) struct Walker {
+    file: Arc<File>,
+    about: About,
+    demuxer: Demuxer,
+    /// The last packets of a container that cannot be sought in, which the next chunk's decoder is fed first.
+    last: VecDeque<Packet>,
+}
+
+impl Walker {
+    pub(super) fn open(file: &Arc<File>, about: &About) -> Result<Self, DecodedError> {
+        let demuxer = Demuxer::open(file)?.in_frames(about.spec.rate);
+        Ok(Self { file: Arc::clone(file), about: about.clone(), demuxer, last: VecDeque::new() })
+    }
+
+    /// The PCM of these frames; what cannot be decoded is silence, so that all else is where it belongs.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn decode(&mut self, frames: Range<u64>) -> Result<Vec<u8>, DecodedError> {
+        let mut chunk = Chunk::new(self.about.spec, self.times(&frames));
+        let mut decoder = Decoder::new(self.demuxer.params())?;
+        let from = chunk.times.start.saturating_sub(self.preroll());
+        let is_first = frames.start == 0;
+        if self.demuxer.kind() == Kind::Bare {
+            self.walk(from, &mut decoder, &mut chunk)?;
+        } else if self.go_to(from, is_first)? {
+            self.decode_on(&mut decoder, &mut chunk)?;
+        }
+        Ok(chunk.pcm)
+    }
+
+    /// The container's times of frames that are heard.
+    fn times(&self, frames: &Range<u64>) -> Range<i64> {
+        let time = |frame| self.about.origin.saturating_add_unsigned(frame);
+        time(frames.start)..time(frames.end)
+    }
+
+    /// Frames that a decoder is fed before those that are wanted of it, by when it has forgotten what came before: an MP3
+    /// frame may take its bits from nine before it, the others overlap with one.
+    fn preroll(&self) -> i64 {
+        i64::from(self.about.spec.rate)
+    }
+
+    /// Goes where a chunk's packets begin; false if there is nothing.
+    fn go_to(&mut self, time: i64, is_first: bool) -> Result<bool, DecodedError> {
+        if is_first {
+            // As whoever plays it from its beginning does.
+            self.demuxer = Demuxer::open(&self.file)?.in_frames(self.about.spec.rate);
+            return Ok(true);
+        }
+        self.demuxer.seek(time)
+    }
+
+    fn decode_on(&mut self, decoder: &mut Decoder, chunk: &mut Chunk) -> Result<(), DecodedError> {
+        for _ in 0..chunk.most_packets(self.preroll()) {
+            match self.demuxer.next()? {
+                Some(packet) if packet.at < chunk.times.end => chunk.take(decoder, &packet),
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes the chunk of a container that can only be gone through: from where it was left, if that is not too far.
+    fn walk(&mut self, from: i64, decoder: &mut Decoder, chunk: &mut Chunk) -> Result<(), DecodedError> {
+        if self.last.front().is_some_and(|first| first.at > from) {
+            self.demuxer = Demuxer::open(&self.file)?.in_frames(self.about.spec.rate);
+            self.last.clear();
+        }
+        // All before that of which the last frame is wanted.
+        while self.last.back().is_none_or(|last| last.at < chunk.times.end)
+            && let Some(packet) = self.demuxer.next()?
+        {
+            self.last.push_back(packet);
+            self.forget_before(from);
+        }
+        let end = chunk.times.end;
+        for packet in self.last.iter().filter(|packet| packet.at < end) {
+            chunk.take(decoder, packet);
+        }
+        self.forget_before(end.saturating_sub(self.preroll()));
+        Ok(())
+    }
+
+    /// Lets go of packets but for those from the one that has a time on.
+    fn forget_before(&mut self, time: i64) {
+        while self.last.get(1).is_some_and(|second| second.at <= time) {
+            self.last.pop_front();
+        }
+    }
+}
+
+/// A chunk that is being filled.
+struct Chunk {
+    spec: PcmSpec,
+    times: Range<i64>,
+    pcm: Vec<u8>,
+}
+
+impl Chunk {
+    /// Silence.
+    fn new(spec: PcmSpec, times: Range<i64>) -> Self {
+        let frames = usize::try_from(times.end.saturating_sub(times.start)).unwrap_or(0);
+        Self { spec, times, pcm: vec![0; frames.saturating_mul(spec.frame_bytes())] }
+    }
+
+    fn most_packets(&self, preroll: i64) -> u64 {
+        let frames = self.times.end.saturating_sub(self.times.start).saturating_add(preroll);
+        u64::try_from(frames).unwrap_or(0) / LEAST_FRAMES + 1024
+    }
+
+    /// Decodes a packet and puts what belongs to the chunk in its place.
+    fn take(&mut self, decoder: &mut Decoder, packet: &Packet) {
+        let Some(samples) = decoder.decode(packet, self.spec) else { return };
+        let channels = usize::from(self.spec.channels);
+        let skipped = usize::try_from(self.times.start.saturating_sub(packet.at)).unwrap_or(0);
+        let into = usize::try_from(packet.at.saturating_sub(self.times.start)).unwrap_or(0);
+        let samples = samples.get(skipped.saturating_mul(channels)..).unwrap_or_default();
+        let place = self.pcm.get_mut(into.saturating_mul(self.spec.frame_bytes())..).unwrap_or_default();
+        let width = self.spec.format.bytes();
+        for (place, sample) in place.chunks_exact_mut(width).zip(samples) {
+            // The most significant of its bytes.
+            let bytes = sample.to_le_bytes();
+            place.copy_from_slice(bytes.get(bytes.len().saturating_sub(width)..).unwrap_or_default());
+        }
+    }
+}
+
+/// Decodes packets to samples.
+pub(super) struct Decoder {
+    decoder: Box<dyn AudioDecoder>,
+    samples: Vec<i32>,
+    floats: Vec<f32>,
+}
+
+impl Decoder {
+    /// # Errors
+    /// When there is none for what it is, or something is wrong with how it is described.
+    pub(super) fn new(params: &AudioCodecParameters) -> Result<Self, DecodedError> {
+        // Nothing is cut off here: the times of the packets say where each frame belongs.
+        let options = AudioDecoderOptions::default().gapless(false);
+        let codecs = symphonia::default::get_codecs();
+        let decoder = codecs
+            .make_audio_decoder(params, &options)
+            .map_err(|error| DecodedError::Unusable(format!("{error} ({})", params.codec)))?;
+        Ok(Self { decoder, samples: Vec::new(), floats: Vec::new() })
+    }
+
+    /// What comes out of a packet, if it can be decoded.
+    pub(super) fn spec_of(&mut self, packet: &Packet) -> Option<AudioSpec> {
+        let decoded = self.decoder.decode(&packet.coded).ok()?;
+        (decoded.frames() > 0).then(|| decoded.spec().clone())
+    }
+
+    /// A packet's samples, each as the most significant bits of 32; `None` if they are not as `spec` says, or there are none.
+    fn decode(&mut self, packet: &Packet, spec: PcmSpec) -> Option<&[i32]> {
+        let decoded = self.decoder.decode(&packet.coded).ok()?;
+        if decoded.spec().rate() != spec.rate || decoded.num_planes() != usize::from(spec.channels) {
+            return None;
+        }
+        if let GenericAudioBufferRef::F32(_) | GenericAudioBufferRef::F64(_) = decoded {
+            decoded.copy_to_vec_interleaved(&mut self.floats);
+            self.samples.clear();
+            self.samples.extend(self.floats.iter().copied().map(rounded));
+        } else {
+            decoded.copy_to_vec_interleaved(&mut self.samples);
+        }
+        Some(&self.samples)
+    }
+}
+
+/// A sample, full scale at 1, to 16 bits: without dither, which would not be the same twice.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "it is within 16 bits, and what is not a number becomes 0"
+)]
+fn rounded(sample: f32) -> i32 {
+    let scaled = (sample * 32_768.0).round_ties_even().clamp(-32_768.0, 32_767.0);
+    (scaled as i32) << 16
+}

@@ -1,0 +1,238 @@
+//! The packets of a coded file, with the frames that they stand for.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use symphonia::core::codecs::CodecParameters;
+use symphonia::core::codecs::audio::AudioCodecParameters;
+use symphonia::core::common::Limit;
+use symphonia::core::errors::Error;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_OGG};
+use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::meta::MetadataOptions;
+use symphonia::core::packet::Packet as Coded;
+use symphonia::core::units::Timestamp;
+
+use super::DecodedError;
+
+/// Bytes that one tag may have. Pictures are not read at all.
+const TAG_BYTES: usize = 64 * 1024;
+/// Packets of other tracks (a film's, a picture's) that may come one after another.
+const MOST_FOREIGN: usize = 65_536;
+
+/// What has to be known of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// None: packets one after another (MP3). What it says of its length may be an estimate, and there is no way to a packet
+    /// but through those before it.
+    Bare,
+    /// Its edit list says what of it is to be heard.
+    Mp4,
+    /// FLAC, Ogg: its pages or frames say where they belong.
+    Indexed,
+}
+
+/// A packet.
+#[derive(Debug)]
+pub(super) struct Packet {
+    /// The time of its first frame.
+    pub(super) at: i64,
+    /// Frames to be heard of it, as the container has it.
+    pub(super) frames: u64,
+    pub(super) coded: Coded,
+}
+
+/// A coded file's packets, one after another.
+pub(super) struct Demuxer {
+    reader: Box<dyn FormatReader>,
+    track: Track,
+    params: AudioCodecParameters,
+    kind: Kind,
+    /// Frames of so many ticks of the container's clock.
+    ticks: (u64, u64),
+    failure: Failure,
+}
+
+impl std::fmt::Debug for Demuxer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Demuxer").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl Demuxer {
+    /// At the first packet. Times are in the container's ticks until [`in_frames`](Self::in_frames). Blocks.
+    pub(super) fn open(file: &Arc<File>) -> Result<Self, DecodedError> {
+        let failure = Failure::default();
+        let source = Source {
+            file: Arc::clone(file),
+            at: 0,
+            len: file.metadata()?.len(),
+            failure: Arc::clone(&failure),
+        };
+        let stream = MediaSourceStream::new(Box::new(source), Default::default());
+        let metadata = MetadataOptions::default()
+            .limit_tag_bytes(Limit::Maximum(TAG_BYTES))
+            .limit_visual_bytes(Limit::Maximum(0));
+        // Without a hint: the name of a file may be wrong.
+        let probed =
+            symphonia::default::get_probe().probe(&Hint::new(), stream, FormatOptions::default(), metadata);
+        let reader = probed.map_err(|error| failed(&failure, &error))?;
+        let kind = match reader.format_info().format {
+            FORMAT_ID_ISOMP4 => Kind::Mp4,
+            FORMAT_ID_FLAC | FORMAT_ID_OGG => Kind::Indexed,
+            _ => Kind::Bare,
+        };
+        let nothing = || DecodedError::Unusable("there is no sound in it".to_owned());
+        let track = reader.default_track(TrackType::Audio).ok_or_else(nothing)?.clone();
+        let Some(CodecParameters::Audio(params)) = track.codec_params.clone() else { return Err(nothing()) };
+        Ok(Self { reader, track, params, kind, ticks: (1, 1), failure })
+    }
+
+    /// The same with all times in frames, of which there are `rate` in a second.
+    pub(super) fn in_frames(mut self, rate: u32) -> Self {
+        if let Some(base) = self.track.time_base {
+            self.ticks = (u64::from(rate) * u64::from(base.numer.get()), u64::from(base.denom.get()));
+        }
+        self
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn params(&self) -> &AudioCodecParameters {
+        &self.params
+    }
+
+    /// The time of the first frame that is to be heard, by the container.
+    pub(super) fn start(&self) -> i64 {
+        self.frames(self.track.start_ts.get())
+    }
+
+    /// How many frames there are, where the container's word can be taken for it: not of bare packets, where it may be an
+    /// estimate, or that of a longer file.
+    pub(super) fn told_frames(&self) -> Option<u64> {
+        let told = self.track.num_frames.filter(|frames| self.kind != Kind::Bare && *frames > 0)?;
+        // Of Ogg it is the time of the end.
+        let before = u64::try_from(self.start()).unwrap_or(0);
+        Some(told.saturating_sub(before))
+    }
+
+    /// Of so many frames that were counted those that are no padding. What a file says of that is true if it has as many
+    /// as it says.
+    pub(super) fn without_padding(&self, counted: u64) -> u64 {
+        let padding = u64::from(self.track.padding.unwrap_or(0));
+        match self.track.num_frames {
+            Some(told) if told.saturating_add(padding) == counted => told,
+            _ => counted,
+        }
+    }
+
+    /// The next packet; `None` at the end, which is also where what comes cannot be understood.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn next(&mut self) -> Result<Option<Packet>, DecodedError> {
+        for _ in 0..MOST_FOREIGN {
+            let packet = match self.reader.next_packet() {
+                Ok(Some(packet)) => packet,
+                Ok(None) => break,
+                // Another stream begins in the same file, or nothing more can be made of it.
+                Err(_) => break,
+            };
+            if packet.track_id == self.track.id {
+                let at = self.frames(packet.pts.get());
+                let frames = u64::try_from(self.frames(i64::try_from(packet.dur.get()).unwrap_or(i64::MAX)));
+                return Ok(Some(Packet { at, frames: frames.unwrap_or(0), coded: packet }));
+            }
+        }
+        self.check().map(|()| None)
+    }
+
+    /// Goes to the packet that has a frame, or to one before it; false if that cannot be found.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn seek(&mut self, frame: i64) -> Result<bool, DecodedError> {
+        let (numerator, denominator) = self.ticks;
+        let ts = scaled(frame, denominator, numerator).max(self.track.start_ts.get());
+        let to = SeekTo::Timestamp { ts: Timestamp::new(ts), track_id: self.track.id };
+        let found = self.reader.seek(SeekMode::Accurate, to).is_ok();
+        self.check().map(|()| found)
+    }
+
+    /// A time of the container's clock in frames.
+    fn frames(&self, ticks: i64) -> i64 {
+        let (numerator, denominator) = self.ticks;
+        scaled(ticks, numerator, denominator)
+    }
+
+    fn check(&self) -> Result<(), DecodedError> {
+        self.failure.lock().take().map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+fn scaled(value: i64, numerator: u64, denominator: u64) -> i64 {
+    let size = tailcast_codecs::grid::scale(value.unsigned_abs(), numerator, denominator);
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    if value < 0 { -size } else { size }
+}
+
+/// Why a file could not be opened.
+fn failed(failure: &Failure, error: &Error) -> DecodedError {
+    match (failure.lock().take(), error) {
+        (Some(error), _) => error.into(),
+        (None, Error::IoError(_)) => DecodedError::Unusable("it ends before its sound begins".to_owned()),
+        (None, error) => DecodedError::Unusable(error.to_string()),
+    }
+}
+
+/// What the system said of a file that could not be read, as opposed to one that has nothing that can be understood.
+type Failure = Arc<Mutex<Option<io::Error>>>;
+
+/// A file as Symphonia reads it, from a place of its own.
+struct Source {
+    file: Arc<File>,
+    at: u64,
+    len: u64,
+    failure: Failure,
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at).inspect_err(|error| {
+            if error.kind() != io::ErrorKind::Interrupted {
+                *self.failure.lock() = Some(io::Error::from(error.kind()));
+            }
+        })?;
+        self.at = self.at.saturating_add(read as u64);
+        Ok(read)
+    }
+}
+
+impl Seek for Source {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.len.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+impl MediaSource for Source {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.len)
+    }
+}
