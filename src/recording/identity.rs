@@ -41,10 +41,10 @@ impl Recording {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn identity(&self, frames: u64) -> Result<Option<blake3::Hash>, RecordingError> {
-        if self.is_decoded() {
-            return self.digest(frames).map(Some);
-        }
         let count = places(frames);
+        if self.is_decoded() {
+            return if count > 0 { self.digest(frames).map(Some) } else { Ok(None) };
+        }
         let known = self.identities.lock().clone();
         if known.len() < count {
             let learnt = self.until_certain(|| self.identities_after(known.clone(), count))?;
@@ -60,7 +60,7 @@ impl Recording {
     /// Whether the [`identity`](Self::identity) of so many frames can be told without reading.
     pub fn knows_identity(&self, frames: u64) -> bool {
         match self.is_decoded() {
-            true => self.known_digest(frames).is_some(),
+            true => places(frames) == 0 || self.known_digest(frames).is_some(),
             false => self.identities.lock().len() >= places(frames),
         }
     }
@@ -68,7 +68,7 @@ impl Recording {
     /// The same if it was told before.
     pub fn known_identity(&self, frames: u64) -> Option<blake3::Hash> {
         match self.is_decoded() {
-            true => self.known_digest(frames),
+            true => self.known_digest(frames).filter(|_| places(frames) > 0),
             false => self.identities.lock().get(places(frames).checked_sub(1)?).copied(),
         }
     }
