@@ -29,13 +29,13 @@ use super::{RecordingError, RecordingName};
 
 /// Endings of files that are recordings, in the order in which they are looked for: as computers write them, as some
 /// field recorders do, none; and those of coded files, so that what is recorded goes before what was made of it.
-pub(super) const ENDINGS: [&str; 17] = [
-    ".pcm", ".raw", ".wav", ".PCM", ".RAW", ".WAV", "", ".flac", ".mp3", ".ogg", ".oga", ".m4a", ".FLAC",
-    ".MP3", ".OGG", ".OGA", ".M4A",
+pub(super) const ENDINGS: [&str; 19] = [
+    ".pcm", ".raw", ".wav", ".PCM", ".RAW", ".WAV", "", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a",
+    ".FLAC", ".MP3", ".OGG", ".OGA", ".OPUS", ".M4A",
 ];
 
 /// Those of coded files.
-const CODED: [&str; 5] = ["flac", "mp3", "ogg", "oga", "m4a"];
+const CODED: [&str; 6] = ["flac", "mp3", "ogg", "oga", "opus", "m4a"];
 
 /// What a raw recording is if nobody says: what most sound cards and programs record.
 const DEFAULT_PCM: PcmSpec =

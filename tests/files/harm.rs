@@ -24,7 +24,7 @@ fn garbage() {
     let (root, cache) = (Root::new(), cache());
     let mut next = random(1);
     let noise: Vec<u8> = (0..100_000).map(|_| next() as u8).collect();
-    for (number, ending) in ["flac", "mp3", "ogg", "oga", "m4a", "MP3"].into_iter().enumerate() {
+    for (number, ending) in ["flac", "mp3", "ogg", "opus", "m4a", "MP3"].into_iter().enumerate() {
         made::put(&root, &format!("empty{number}.{ending}"), b"");
         made::put(&root, &format!("noise{number}.{ending}"), &noise);
         made::put(&root, &format!("zeros{number}.{ending}"), &[0; 100_000]);
@@ -32,7 +32,7 @@ fn garbage() {
     }
     wait(async {
         let server = start(&root, &cache).await;
-        for (number, ending) in ["flac", "mp3", "ogg", "oga", "m4a", "MP3"].into_iter().enumerate() {
+        for (number, ending) in ["flac", "mp3", "ogg", "opus", "m4a", "MP3"].into_iter().enumerate() {
             for kind in ["empty", "noise", "zeros", "text"] {
                 let reply = server.get(&format!("/audio/{kind}{number}.wav")).await;
                 is_problem(&reply, 500, &format!("{kind}{number}.{ending}"));

@@ -27,7 +27,7 @@ const fn lossy(file: &'static str, arguments: &'static [&'static str]) -> Kind {
     Kind { file, arguments, lossless: false }
 }
 
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 10] = [
     lossless("f.flac", &["-c:a", "flac"]),
     lossless("alac.m4a", &["-c:a", "alac"]),
     lossless("u.FLAC", &["-c:a", "flac", "-compression_level", "0", "-f", "flac"]),
@@ -36,6 +36,7 @@ pub const KINDS: [Kind; 9] = [
     lossy("vbr.mp3", &["-c:a", "libmp3lame", "-q:a", "5"]),
     lossy("v.ogg", &["-c:a", "libvorbis", "-q:a", "4"]),
     lossy("w.oga", &["-c:a", "libvorbis", "-q:a", "9", "-f", "ogg"]),
+    lossy("o.opus", &["-c:a", "libopus", "-b:a", "128k", "-ar", "48000"]),
     // Without bands of noise, which each decoder makes for itself.
     lossy("aac.m4a", &["-c:a", "aac", "-b:a", "160k", "-aac_pns", "0"]),
 ];

@@ -59,14 +59,21 @@ fn lossy() {
             // ffmpeg gives the padding at the end of AAC, too.
             let longer = if kind.file == "aac.m4a" { 1023 * 4 } else { 0 };
             assert!((ours.len()..=ours.len() + longer).contains(&theirs.len()), "{}", kind.file);
-            if kind.file != "noxing.mp3" {
+            if is_as_long(kind.file) {
                 assert_eq!(ours.len(), original.len(), "{}: what the encoder added is gone", kind.file);
             }
             let (most, mean) = distance(&ours, &theirs);
-            assert!(most <= 2, "{}: {most} at most, {mean:.3} in the mean", kind.file);
+            // A decoder of Opus never forgets for good what came before its preroll.
+            let near = if kind.file == "o.opus" { 60 } else { 2 };
+            assert!(most <= near && mean < 0.3, "{}: {most} at most, {mean:.3} in the mean", kind.file);
         }
         assert_eq!(server.panics(), 0);
     });
+}
+
+/// Whether a file says how long the original was, and has its rate.
+fn is_as_long(file: &str) -> bool {
+    !["noxing.mp3", "o.opus"].contains(&file)
 }
 
 fn length() {
@@ -77,7 +84,7 @@ fn length() {
             let head = server.head(&format!("/audio/{}.wav", name(kind.file))).await;
             let told: usize = head.header("content-length").unwrap().parse().unwrap();
             assert_eq!((head.status, chunks(cache.path())), (200, 0), "{}", kind.file);
-            if kind.file != "noxing.mp3" {
+            if is_as_long(kind.file) {
                 assert_eq!(told, HEADER + FRAMES * 4, "{}", kind.file);
             }
             assert_eq!(heard(&server, kind.file).await.len() + HEADER, told, "{}", kind.file);

@@ -3,13 +3,12 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use symphonia::core::audio::{AudioSpec, Channels};
 use symphonia::core::codecs::audio::AudioCodecParameters;
 use tailcast_codecs::pcm::Endian;
 use tailcast_codecs::{PcmSpec, SampleFormat};
 
 use super::DecodedError;
-use super::chunk::Decoder;
+use super::chunk::{Decoder, Shape};
 use super::demuxer::{Demuxer, Kind};
 use super::edits;
 
@@ -40,7 +39,11 @@ impl About {
         let demuxer = Demuxer::open(file)?.in_frames(spec.rate);
         let (origin, frames) = match demuxer.kind() {
             Kind::Mp4 => edits::apply(edits::read(file)?, &demuxer, spec.rate),
-            _ => (demuxer.start().max(0), demuxer.told_frames()),
+            _ => {
+                let skipped = demuxer.pre_skip();
+                let told = demuxer.told_frames().map(|told| told.saturating_sub(skipped));
+                (demuxer.start().max(0).saturating_add_unsigned(skipped), told)
+            }
         };
         let frames = match frames {
             Some(frames) => frames,
@@ -59,29 +62,24 @@ fn spec(demuxer: &mut Demuxer) -> Result<PcmSpec, DecodedError> {
     let mut decoder = Decoder::new(demuxer.params())?;
     for _ in 0..FIRST_PACKETS {
         let Some(packet) = demuxer.next()? else { break };
-        if let Some(spec) = decoder.spec_of(&packet) {
-            return spec_of(&spec, demuxer.params());
+        if let Some((shape, _)) = decoder.decode(&packet) {
+            return spec_of(shape, demuxer.params());
         }
     }
     let why = format!("none of its first {FIRST_PACKETS} packets can be decoded");
     Err(DecodedError::Unusable(why))
 }
 
-fn spec_of(spec: &AudioSpec, params: &AudioCodecParameters) -> Result<PcmSpec, DecodedError> {
+fn spec_of(shape: Shape, params: &AudioCodecParameters) -> Result<PcmSpec, DecodedError> {
     // 16 bits are what lossy codecs are made for; of what is lossless none is to be lost.
     let format = match params.bits_per_sample {
         None | Some(0..=16) => SampleFormat::S16(Endian::Little),
         Some(17..=24) => SampleFormat::S24(Endian::Little),
         Some(_) => SampleFormat::S32(Endian::Little),
     };
-    let channels = u16::try_from(spec.channels().count()).unwrap_or(u16::MAX);
-    let pcm = PcmSpec::new(format, spec.rate(), channels)
-        .map_err(|error| DecodedError::Unusable(error.to_string()))?;
-    Ok(match spec.channels() {
-        // WAVE's mask has its bits in the same places.
-        Channels::Positioned(positions) => pcm.with_mask(u32::try_from(positions.bits()).unwrap_or(0)),
-        _ => pcm,
-    })
+    let Shape { rate, channels, mask } = shape;
+    let spec = PcmSpec::new(format, rate, channels);
+    spec.map(|spec| spec.with_mask(mask)).map_err(|error| DecodedError::Unusable(error.to_string()))
 }
 
 /// Counts the frames from `origin` on by going through all packets, of which there cannot be more than bytes.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::AudioCodecParameters;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::common::Limit;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
@@ -121,6 +122,11 @@ impl Demuxer {
         // Of Ogg it is the time of the end.
         let before = u64::try_from(self.start()).unwrap_or(0);
         Some(told.saturating_sub(before))
+    }
+
+    /// Frames at the beginning of Opus that are not to be heard, though they are counted (RFC 7845 4.2).
+    pub(super) fn pre_skip(&self) -> u64 {
+        if self.params.codec == CODEC_ID_OPUS { self.track.delay.unwrap_or(0).into() } else { 0 }
     }
 
     /// Of so many frames that were counted those that are no padding. What a file says of that is true if it has as many

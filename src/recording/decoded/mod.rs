@@ -10,6 +10,7 @@
 //! | [`chunk`] | one chunk, decoded |
 //! | [`demuxer`] | packets of a file, from a frame on |
 //! | [`edits`] | which part of an MP4 file is its sound |
+//! | [`opus`] | the codec that Symphonia leaves out |
 //! | [`cache`] | chunks on the disk, and those that are at hand |
 
 mod about;
@@ -17,6 +18,7 @@ mod cache;
 mod chunk;
 mod demuxer;
 mod edits;
+mod opus;
 
 use std::fs::File;
 use std::io;
@@ -36,7 +38,7 @@ use cache::{Held, Key};
 use chunk::Walker;
 
 /// Changes whenever the PCM of a file may: what was decoded by another version is not taken for the same sound.
-const VERSION: &str = "1, symphonia 0.6.1";
+const VERSION: &str = "1, symphonia 0.6.1, libopus 1.6.1";
 
 /// Seconds of a chunk: long enough that the preroll is little of it, short enough to be waited for.
 const CHUNK_SECONDS: u64 = 10;
