@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::made::{self, CHUNK, FRAMES, HEADER, KINDS, ONE_OF_EACH, distance, name, pcm_of};
 use crate::support::judged::Judged;
 use crate::support::sound::random;
-use crate::support::{Root, Running, wait};
+use crate::support::{Root, Running, is_problem, wait};
 
 const FFMPEG: &[&str] = &["ffmpeg"];
 
@@ -20,6 +20,11 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "chunks_in_any_order_are_the_same_bytes", judges: FFMPEG, test: any_order },
     Judged { name: "servers_agree_on_every_byte_and_on_the_etag", judges: FFMPEG, test: replicas },
     Judged { name: "deeper_and_other_sound_keeps_its_depth_and_shape", judges: FFMPEG, test: shapes },
+    Judged {
+        name: "other_containers_and_other_beginnings_are_at_their_place",
+        judges: FFMPEG,
+        test: containers,
+    },
     Judged { name: "every_format_has_its_exact_length", judges: FFMPEG, test: formats },
 ];
 
@@ -197,6 +202,40 @@ fn shapes() {
             assert!(command.output().unwrap().stdout == pcm, "{file}");
         });
     }
+}
+
+fn containers() {
+    let (root, cache) = (made::folder(&["f.flac", "aac.m4a", "o.opus", "v.ogg"]), cache());
+    let kinds: [(&str, &str, &[&str]); 4] = [
+        ("inogg.ogg", "f.flac", &[]),
+        ("inmp4.m4a", "o.opus", &["-f", "mp4"]),
+        ("fragments.m4a", "aac.m4a", &["-movflags", "frag_keyframe+empty_moov"]),
+        // As what was cut out of a stream that had begun long before.
+        ("late.ogg", "v.ogg", &["-copyts"]),
+    ];
+    for (file, of, arguments) in kinds {
+        let mut command = std::process::Command::new("ffmpeg");
+        let from = if file == "late.ogg" { "10" } else { "0" };
+        command.args(["-v", "error", "-ss", from, "-i"]).arg(root.file(of));
+        command.args(["-c", "copy"]).args(arguments).arg(root.file(file));
+        assert!(command.status().unwrap().success(), "{file}");
+        made::put(&root, file, &fs::read(root.file(file)).unwrap());
+    }
+    made::put(&root, "two.ogg", &[made::bytes("v.ogg"), made::bytes("w.oga")].concat());
+    wait(async {
+        let server = start(&root, &cache).await;
+        for (file, ..) in kinds {
+            let (ours, theirs) = (heard(&server, file).await, made::by_ffmpeg(&root.file(file)));
+            // ffmpeg gives the padding at the end of what is in MP4, too.
+            let most = if file.ends_with("m4a") { 1023 * 4 } else { 0 };
+            assert!((ours.len()..=ours.len() + most).contains(&theirs.len()), "{file}");
+            let (most, mean) = distance(&ours, &theirs);
+            assert!(most <= 60 && mean < 0.3, "{file}: {most} at most, {mean:.3} in the mean");
+        }
+        // Better than the first of them as if it were all.
+        is_problem(&server.get("/audio/two.wav").await, 500, "two.ogg");
+        assert_eq!(server.panics(), 0);
+    });
 }
 
 fn formats() {

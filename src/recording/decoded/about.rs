@@ -40,9 +40,9 @@ impl About {
         let (origin, frames) = match demuxer.kind() {
             Kind::Mp4 => edits::apply(edits::read(file)?, &demuxer, spec.rate),
             _ => {
-                let skipped = demuxer.pre_skip();
-                let told = demuxer.told_frames().map(|told| told.saturating_sub(skipped));
-                (demuxer.start().max(0).saturating_add_unsigned(skipped), told)
+                let origin = demuxer.origin();
+                let before = u64::try_from(origin).unwrap_or(0);
+                (origin, demuxer.told_end().map(|end| end.saturating_sub(before)))
             }
         };
         let frames = match frames {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::AudioCodecParameters;
-use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::common::Limit;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
@@ -25,6 +24,10 @@ use super::DecodedError;
 const TAG_BYTES: usize = 64 * 1024;
 /// Packets of other tracks (a film's, a picture's) that may come one after another.
 const MOST_FOREIGN: usize = 65_536;
+
+/// Bytes of the longest Ogg page, and of the beginning of each.
+const OGG_PAGE: u64 = 65_307;
+const OGG_HEAD: usize = 27;
 
 /// What has to be known of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +91,10 @@ impl Demuxer {
             FORMAT_ID_FLAC | FORMAT_ID_OGG => Kind::Indexed,
             _ => Kind::Bare,
         };
+        if reader.format_info().format == FORMAT_ID_OGG && is_chained(file, reader.tracks())? {
+            let why = "it is several Ogg streams one after another, which are no single recording";
+            return Err(DecodedError::Unusable(why.to_owned()));
+        }
         let nothing = || DecodedError::Unusable("there is no sound in it".to_owned());
         let track = reader.default_track(TrackType::Audio).ok_or_else(nothing)?.clone();
         let Some(CodecParameters::Audio(params)) = track.codec_params.clone() else { return Err(nothing()) };
@@ -110,23 +117,17 @@ impl Demuxer {
         &self.params
     }
 
-    /// The time of the first frame that is to be heard, by the container.
-    pub(super) fn start(&self) -> i64 {
-        self.frames(self.track.start_ts.get())
+    /// The time of the first frame that is to be heard. In Ogg it may be any, what comes before it is counted (RFC 7845 4.2),
+    /// and Vorbis gives nothing for its first packet. Of bare packets it is 0, and what comes before has negative times.
+    pub(super) fn origin(&self) -> i64 {
+        let before = if self.kind == Kind::Indexed { self.track.delay.unwrap_or(0) } else { 0 };
+        self.frames(self.track.start_ts.get()).saturating_add(before.into()).max(0)
     }
 
-    /// How many frames there are, where the container's word can be taken for it: not of bare packets, where it may be an
-    /// estimate, or that of a longer file.
-    pub(super) fn told_frames(&self) -> Option<u64> {
-        let told = self.track.num_frames.filter(|frames| self.kind != Kind::Bare && *frames > 0)?;
-        // Of Ogg it is the time of the end.
-        let before = u64::try_from(self.start()).unwrap_or(0);
-        Some(told.saturating_sub(before))
-    }
-
-    /// Frames at the beginning of Opus that are not to be heard, though they are counted (RFC 7845 4.2).
-    pub(super) fn pre_skip(&self) -> u64 {
-        if self.params.codec == CODEC_ID_OPUS { self.track.delay.unwrap_or(0).into() } else { 0 }
+    /// The time behind the last frame, where the container's word can be taken for it: not of bare packets, where it may be
+    /// an estimate, or that of a longer file.
+    pub(super) fn told_end(&self) -> Option<u64> {
+        self.track.num_frames.filter(|frames| self.kind != Kind::Bare && *frames > 0)
     }
 
     /// Of so many frames that were counted those that are no padding. What a file says of that is true if it has as many
@@ -181,6 +182,18 @@ impl Demuxer {
     fn check(&self) -> Result<(), DecodedError> {
         self.failure.lock().take().map_or(Ok(()), |error| Err(error.into()))
     }
+}
+
+/// Whether the last page of an Ogg file is of a stream that did not begin with the others: then it is another piece of sound,
+/// with times of its own (RFC 3533 4).
+fn is_chained(file: &File, tracks: &[Track]) -> io::Result<bool> {
+    let len = file.metadata()?.len();
+    let mut tail = vec![0; usize::try_from(len.min(OGG_PAGE)).unwrap_or(0)];
+    file.read_exact_at(&mut tail, len.saturating_sub(OGG_PAGE))?;
+    let last = tail.windows(OGG_HEAD).rev().find(|head| head.starts_with(b"OggS\0"));
+    // Behind the version, the flags and the granule position.
+    let serial = last.and_then(|head| head.get(14..18)?.first_chunk::<4>()).copied().map(u32::from_le_bytes);
+    Ok(serial.is_some_and(|serial| tracks.iter().all(|track| track.id != serial)))
 }
 
 fn scaled(value: i64, numerator: u64, denominator: u64) -> i64 {

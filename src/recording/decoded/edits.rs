@@ -27,7 +27,7 @@ pub(super) struct Edit {
 
 /// The time of the first frame that is heard, and how many are, as far as that is told.
 pub(super) fn apply(edit: Option<Edit>, demuxer: &Demuxer, rate: u32) -> (i64, Option<u64>) {
-    let all = demuxer.told_frames();
+    let all = demuxer.told_end();
     let Some(edit) = edit else { return (0, all) };
     let rate = u64::from(rate);
     let start = scale(edit.start, rate, edit.track_scale.into());
