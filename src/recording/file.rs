@@ -134,6 +134,16 @@ impl Layout {
         }
     }
 
+    /// A sidecar, with what the tags of a coded file say where it says nothing.
+    fn described(&self, mut sidecar: Sidecar) -> Sidecar {
+        if let Self::Decoded(decoded) = self {
+            let (title, author) = decoded.title_and_author();
+            sidecar.title = sidecar.title.or_else(|| title.clone());
+            sidecar.author = sidecar.author.or_else(|| author.clone());
+        }
+        sidecar
+    }
+
     fn is_decoded(&self) -> bool {
         matches!(self, Self::Decoded(_))
     }
@@ -282,7 +292,7 @@ impl Recording {
             since: now,
             still,
             modified: metadata.modified().ok(),
-            sidecar: beside.sidecar.clone(),
+            sidecar: layout.described(beside.sidecar.clone()),
             witnesses: Arc::default(),
         };
         let recording = Self {
@@ -520,6 +530,7 @@ impl Recording {
         read: Read,
     ) -> Result<Extent, RecordingError> {
         self.known()?;
+        let beside = beside.map(|beside| Beside { sidecar: self.layout.described(beside.sidecar), ..beside });
         let metadata = self.file.metadata().map_err(|error| self.io(error))?;
         let (bytes, now, stamp) = (metadata.len(), Instant::now(), Some(Stamp::of(&metadata)));
         let mut seen = self.seen.lock().clone();

@@ -13,6 +13,7 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "the_list_and_the_feed_tell_the_length_that_is_served", judges: FFMPEG, test: told },
     Judged { name: "a_playlist_of_a_file_plays", judges: FFMPEG, test: playlist },
     Judged { name: "a_sidecar_describes_a_file", judges: FFMPEG, test: described },
+    Judged { name: "tags_say_what_a_sidecar_does_not", judges: FFMPEG, test: tagged },
     Judged { name: "what_was_recorded_goes_before_what_was_made_of_it", judges: FFMPEG, test: beside },
     Judged { name: "the_waveform_of_a_file_is_that_of_its_sound", judges: FFMPEG, test: waveform },
 ];
@@ -69,6 +70,31 @@ fn described() {
         assert_eq!(entry["pcm"]["rate"], 44_100);
         root.write("vbr.toml", "title = 'Another title'\n");
         assert_eq!(server.get("/recordings/vbr").await.json()["title"], "Another title");
+    });
+}
+
+fn tagged() {
+    let (root, cache) = (made::folder(&ONE_OF_EACH), cache());
+    for file in ONE_OF_EACH {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-i"]).arg(root.file(file)).args(["-c", "copy"]);
+        command.args(["-metadata", "title=Tom & Jérry", "-metadata", "artist=Somebody"]);
+        assert!(command.arg(root.file(&format!("t{file}"))).status().unwrap().success());
+        root.touch(&format!("t{file}"), std::time::SystemTime::now() - std::time::Duration::from_secs(60));
+    }
+    root.write("tvbr.toml", "title = 'Another'\n");
+    wait(async {
+        // The second has it from what the first has kept.
+        for _ in 0..2 {
+            let server = start(&root, &cache).await;
+            for file in ONE_OF_EACH {
+                let title = if file == "vbr.mp3" { "Another" } else { "Tom & Jérry" };
+                let entry = server.get(&format!("/recordings/t{}", name(file))).await.json();
+                assert_eq!(entry["title"], title, "{file}: {entry}");
+            }
+            let feed = server.get("/feed.xml").await.text();
+            assert_eq!(feed.matches("Somebody").count(), ONE_OF_EACH.len(), "{feed}");
+        }
     });
 }
 

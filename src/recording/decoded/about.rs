@@ -28,6 +28,10 @@ pub(super) struct About {
     pub(super) frames: u64,
     /// When the first of them is by the container's times, in frames.
     pub(super) origin: i64,
+    /// What its tags call it.
+    pub(super) title: Option<String>,
+    /// Who they say made it.
+    pub(super) author: Option<String>,
 }
 
 impl About {
@@ -36,7 +40,8 @@ impl About {
         let bytes = file.metadata()?.len();
         let mut demuxer = Demuxer::open(file)?;
         let spec = spec(&mut demuxer)?;
-        let demuxer = Demuxer::open(file)?.in_frames(spec.rate);
+        let mut demuxer = Demuxer::open(file)?.in_frames(spec.rate);
+        let (title, author) = demuxer.title_and_author();
         let (origin, frames) = match demuxer.kind() {
             Kind::Mp4 => edits::apply(edits::read(file)?, &demuxer, spec.rate),
             _ => {
@@ -53,7 +58,7 @@ impl About {
             let why = format!("it says that it has {frames} frames, and has {bytes} bytes");
             return Err(DecodedError::Unusable(why));
         }
-        Ok(Self { spec, frames, origin })
+        Ok(Self { spec, frames, origin, title, author })
     }
 }
 

@@ -314,15 +314,72 @@ fn kept(entry: &fs::DirEntry) -> io::Result<Kept> {
 }
 
 fn written(about: &About) -> String {
-    let PcmSpec { format, rate, channels, mask } = about.spec;
-    format!("{format} {rate} {channels} {mask} {} {}", about.frames, about.origin)
+    let About { spec, frames, origin, title, author } = about;
+    let PcmSpec { format, rate, channels, mask } = spec;
+    let line = |text: &Option<String>| text.clone().unwrap_or_default();
+    format!("{format} {rate} {channels} {mask} {frames} {origin}\n{}\n{}", line(title), line(author))
 }
 
 fn parse(text: &str) -> Option<About> {
-    let fields: Vec<&str> = text.split(' ').collect();
+    let mut lines = text.split('\n');
+    let fields: Vec<&str> = lines.next()?.split(' ').collect();
     let [format, rate, channels, mask, frames, origin] = fields.as_slice() else { return None };
     let format: SampleFormat = format.parse().ok()?;
     let spec = PcmSpec::new(format, rate.parse().ok()?, channels.parse().ok()?).ok()?;
     let spec = spec.with_mask(mask.parse().ok()?);
-    Some(About { spec, frames: frames.parse().ok()?, origin: origin.parse().ok()? })
+    let mut line = || lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
+    let (title, author) = (line(), line());
+    Some(About { spec, frames: frames.parse().ok()?, origin: origin.parse().ok()?, title, author })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_learnt_is_read_as_it_was_written() {
+        let words = |text: &str| Some(text.to_owned());
+        let spec: PcmSpec = "s24le:96000:6".parse().unwrap();
+        let about = About {
+            spec: spec.with_mask(0x60F),
+            frames: u64::MAX,
+            origin: -1105,
+            title: words("A show: the first"),
+            author: None,
+        };
+        for about in [about.clone(), About { title: None, author: words("B"), ..about }] {
+            assert_eq!(parse(&written(&about)), Some(about));
+        }
+        assert_eq!(parse("s24le 96000 6 0 1\n\n"), None);
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("0".repeat(64));
+        fs::create_dir(&key).unwrap();
+        for (name, seconds) in [("0.pcm", 100), ("1.pcm", 300), ("2.pcm", 200)] {
+            fs::write(key.join(name), [0; 8192]).unwrap();
+            let used = SystemTime::now() - Duration::from_secs(seconds);
+            File::open(key.join(name)).unwrap().set_modified(used).unwrap();
+        }
+        let there = || fs::read_dir(&key).into_iter().flatten().count();
+        assert_eq!((tidied(dir.path(), 3 * 8192), there()), (3 * 8192, 3));
+        assert_eq!((tidied(dir.path(), 2 * 8192), there()), (8192, 1));
+        assert!(key.join("0.pcm").exists());
+        assert_eq!((tidied(dir.path(), 100), key.exists()), (0, false));
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_not_taken() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a/b");
+        make(&folder).unwrap();
+        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(make(&folder).is_err());
+        std::os::unix::fs::symlink(&folder, dir.path().join("link")).unwrap();
+        assert!(make(&dir.path().join("link")).is_err());
+    }
 }

@@ -14,7 +14,7 @@ use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_OGG};
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
-use symphonia::core::meta::MetadataOptions;
+use symphonia::core::meta::{MetadataOptions, StandardTag};
 use symphonia::core::packet::Packet as Coded;
 use symphonia::core::units::Timestamp;
 
@@ -25,6 +25,8 @@ const TAG_BYTES: usize = 64 * 1024;
 /// Packets of other tracks (a film's, a picture's) that may come one after another.
 const MOST_FOREIGN: usize = 65_536;
 
+/// Characters that are taken of one.
+const WORDS: usize = 300;
 /// Bytes of the longest Ogg page, and of the beginning of each.
 const OGG_PAGE: u64 = 65_307;
 const OGG_HEAD: usize = 27;
@@ -117,6 +119,22 @@ impl Demuxer {
         &self.params
     }
 
+    /// What the file's tags say of the title and who made it.
+    pub(super) fn title_and_author(&mut self) -> (Option<String>, Option<String>) {
+        let (mut title, mut author) = (None, None);
+        let mut metadata = self.reader.metadata();
+        let Some(latest) = metadata.skip_to_latest() else { return (title, author) };
+        let of_tracks = latest.per_track.iter().flat_map(|track| &track.metadata.tags);
+        for tag in latest.media.tags.iter().chain(of_tracks) {
+            match &tag.std {
+                Some(StandardTag::TrackTitle(text)) => title = title.or_else(|| words(text)),
+                Some(StandardTag::Artist(text)) => author = author.or_else(|| words(text)),
+                _ => {}
+            }
+        }
+        (title, author)
+    }
+
     /// The time of the first frame that is to be heard. In Ogg it may be any, what comes before it is counted (RFC 7845 4.2),
     /// and Vorbis gives nothing for its first packet. Of bare packets it is 0, and what comes before has negative times.
     pub(super) fn origin(&self) -> i64 {
@@ -194,6 +212,12 @@ fn is_chained(file: &File, tracks: &[Track]) -> io::Result<bool> {
     // Behind the version, the flags and the granule position.
     let serial = last.and_then(|head| head.get(14..18)?.first_chunk::<4>()).copied().map(u32::from_le_bytes);
     Ok(serial.is_some_and(|serial| tracks.iter().all(|track| track.id != serial)))
+}
+
+/// A tag as a line of text; a blank one is none.
+fn words(text: &str) -> Option<String> {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS).collect();
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 fn scaled(value: i64, numerator: u64, denominator: u64) -> i64 {

@@ -96,6 +96,11 @@ impl Decoded {
         self.about.spec
     }
 
+    /// What its tags call it, and who they say made it.
+    pub(super) fn title_and_author(&self) -> (&Option<String>, &Option<String>) {
+        (&self.about.title, &self.about.author)
+    }
+
     /// How many frames there are.
     pub(super) fn frames(&self) -> u64 {
         self.about.frames
