@@ -66,7 +66,7 @@ pub fn arguments(command: Command) -> Command {
                 .value_name("INPUT")
                 .value_parser(value_parser!(PathBuf))
                 .required(true)
-                .help("The recording: raw PCM, or WAV"),
+                .help("The recording: raw PCM, WAV, or a FLAC, MP3, Ogg or MP4 file"),
         )
         .arg(
             Arg::new("output")

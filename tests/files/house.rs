@@ -12,6 +12,7 @@ const FFMPEG: &[&str] = &["ffmpeg"];
 pub const TESTS: &[Judged] = &[
     Judged { name: "the_list_and_the_feed_tell_the_length_that_is_served", judges: FFMPEG, test: told },
     Judged { name: "a_playlist_of_a_file_plays", judges: FFMPEG, test: playlist },
+    Judged { name: "encode_gives_what_the_server_does", judges: FFMPEG, test: encoded },
     Judged { name: "a_sidecar_describes_a_file", judges: FFMPEG, test: described },
     Judged { name: "tags_say_what_a_sidecar_does_not", judges: FFMPEG, test: tagged },
     Judged { name: "what_was_recorded_goes_before_what_was_made_of_it", judges: FFMPEG, test: beside },
@@ -56,6 +57,27 @@ fn playlist() {
             assert!(frames.abs_diff(FRAMES) < 4800, "{file}: {frames} of {FRAMES} frames");
         }
         assert_eq!(server.panics(), 0);
+    });
+}
+
+fn encoded() {
+    let (root, cache, out) = (made::folder(&ONE_OF_EACH), cache(), tempfile::tempdir().unwrap());
+    wait(async {
+        let server = start(&root, &cache).await;
+        for file in ONE_OF_EACH {
+            let mp3 = out.path().join("out.mp3");
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tailcast"));
+            command
+                .arg("encode")
+                .arg(root.file(file))
+                .args(["--pos", "9", "--duration", "5", "-o"])
+                .arg(&mp3);
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let served = server.get(&format!("/audio/{}.mp3?pos=9&duration=5", name(file))).await.body;
+            assert!(std::fs::read(&mp3).unwrap() == served, "{file}");
+            std::fs::remove_file(&mp3).unwrap();
+        }
     });
 }
 

@@ -25,6 +25,7 @@ pub const TESTS: &[Judged] = &[
         judges: FFMPEG,
         test: containers,
     },
+    Judged { name: "what_apple_tells_in_a_tag_is_taken_off", judges: FFMPEG, test: apple },
     Judged { name: "every_format_has_its_exact_length", judges: FFMPEG, test: formats },
 ];
 
@@ -235,6 +236,37 @@ fn containers() {
         // Better than the first of them as if it were all.
         is_problem(&server.get("/audio/two.wav").await, 500, "two.ogg");
         assert_eq!(server.panics(), 0);
+    });
+}
+
+/// Without its edit list, and with what Apple's encoder says instead.
+fn apple() {
+    let (root, cache, mut bytes) = (made::folder(&["aac.m4a"]), cache(), made::bytes("aac.m4a"));
+    let find = |bytes: &[u8], name: &[u8; 4]| bytes.windows(4).rposition(|at| at == name).unwrap();
+    let edits = find(&bytes, b"edts");
+    bytes[edits..edits + 4].copy_from_slice(b"free");
+    let text = format!(" 00000000 {:08X} 00000000 {FRAMES:016X}", 1024);
+    let part = |name: &[u8; 4], content: &[u8]| {
+        [&(content.len() as u32 + 8).to_be_bytes()[..], name, content].concat()
+    };
+    let with_flags = |flags: u8, content: &[u8]| [&[0, 0, 0, flags], content].concat();
+    let tag = [
+        part(b"mean", &with_flags(0, b"com.apple.iTunes")),
+        part(b"name", &with_flags(0, b"iTunSMPB")),
+        part(b"data", &with_flags(1, &[&[0; 4], text.as_bytes()].concat())),
+    ];
+    let tag = part(b"----", &tag.concat());
+    // The list of tags is the last there is, in all of these.
+    for name in [b"moov", b"udta", b"meta", b"ilst"] {
+        let at = find(&bytes, name) - 4;
+        let len = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!(at + len as usize, bytes.len());
+        bytes[at..at + 4].copy_from_slice(&(len + tag.len() as u32).to_be_bytes());
+    }
+    made::put(&root, "tagged.m4a", &[bytes, tag].concat());
+    wait(async {
+        let server = start(&root, &cache).await;
+        assert!(heard(&server, "tagged.m4a").await == heard(&server, "aac.m4a").await);
     });
 }
 

@@ -43,7 +43,7 @@ impl About {
         let mut demuxer = Demuxer::open(file)?.in_frames(spec.rate);
         let (title, author) = demuxer.title_and_author();
         let (origin, frames) = match demuxer.kind() {
-            Kind::Mp4 => edits::apply(edits::read(file)?, &demuxer, spec.rate),
+            Kind::Mp4 => edits::heard(edits::read(file)?, &mut demuxer, spec.rate),
             _ => {
                 let origin = demuxer.origin();
                 let before = u64::try_from(origin).unwrap_or(0);

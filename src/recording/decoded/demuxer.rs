@@ -14,7 +14,7 @@ use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_OGG};
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
-use symphonia::core::meta::{MetadataOptions, StandardTag};
+use symphonia::core::meta::{MetadataOptions, RawValue, StandardTag};
 use symphonia::core::packet::Packet as Coded;
 use symphonia::core::units::Timestamp;
 
@@ -133,6 +133,16 @@ impl Demuxer {
             }
         }
         (title, author)
+    }
+
+    /// The text of one of its other tags.
+    pub(super) fn tag(&mut self, name: &str) -> Option<String> {
+        let mut metadata = self.reader.metadata();
+        let mut tags = metadata.skip_to_latest()?.media.tags.iter().map(|tag| &tag.raw);
+        match &tags.find(|tag| tag.key == name)?.value {
+            RawValue::String(text) => Some(text.to_string()),
+            _ => None,
+        }
     }
 
     /// The time of the first frame that is to be heard. In Ogg it may be any, what comes before it is counted (RFC 7845 4.2),

@@ -1,5 +1,5 @@
 //! Which part of an MP4 file is to be heard: encoders of AAC put more before and behind it, and say in an edit list (ISO/IEC
-//! 14496-12 8.6.6) what that is. Symphonia does not read it.
+//! 14496-12 8.6.6) what that is, which Symphonia does not read, or, as Apple's did for long, in a tag.
 
 use std::fs::File;
 use std::io;
@@ -26,17 +26,38 @@ pub(super) struct Edit {
 }
 
 /// The time of the first frame that is heard, and how many are, as far as that is told.
-pub(super) fn apply(edit: Option<Edit>, demuxer: &Demuxer, rate: u32) -> (i64, Option<u64>) {
+pub(super) fn heard(edit: Option<Edit>, demuxer: &mut Demuxer, rate: u32) -> (i64, Option<u64>) {
     let all = demuxer.told_end();
-    let Some(edit) = edit else { return (0, all) };
-    let rate = u64::from(rate);
-    let start = scale(edit.start, rate, edit.track_scale.into());
-    // The film's clock may be a coarse one, and what it cuts off then no padding but a part of the last frames.
-    let len = scale(edit.len, rate, edit.film_scale.into())
-        .saturating_add(rate.div_ceil(edit.film_scale.into()) - 1);
-    let rest = all.map(|all| all.saturating_sub(start));
-    let heard = rest.map(|rest| if edit.len == 0 { rest } else { rest.min(len) });
+    let (start, len) = match edit {
+        Some(edit) => edit.in_frames(rate),
+        None => demuxer.tag(SMPB).and_then(|text| by_tag(&text)).unwrap_or((0, u64::MAX)),
+    };
+    let heard = all.map(|all| all.saturating_sub(start).min(len));
     (i64::try_from(start).unwrap_or(i64::MAX), heard)
+}
+
+/// The tag's name.
+const SMPB: &str = "com.apple.iTunes:iTunSMPB";
+
+/// The first frame and their number, by the tag: hexadecimal numbers, of which the second is what comes before the sound,
+/// the third what comes behind it, and the fourth how long it is.
+fn by_tag(text: &str) -> Option<(u64, u64)> {
+    let mut numbers = text.split_whitespace().map(|number| u64::from_str_radix(number, 16).ok());
+    let start = numbers.nth(1)??;
+    let len = numbers.nth(1)??;
+    (len > 0).then_some((start, len))
+}
+
+impl Edit {
+    /// The first frame and how many there are at most.
+    fn in_frames(self, rate: u32) -> (u64, u64) {
+        let (rate, film_scale) = (u64::from(rate), u64::from(self.film_scale));
+        let start = scale(self.start, rate, self.track_scale.into());
+        // The film's clock may be a coarse one, by which nothing of the last frames is to be lost.
+        let tick = rate.div_ceil(film_scale) - 1;
+        let len = scale(self.len, rate, film_scale).saturating_add(tick);
+        (start, if self.len == 0 { u64::MAX } else { len })
+    }
 }
 
 /// The edit of the first track that is sound; `None` if it has none, or more than one: what is put together out of pieces
@@ -159,5 +180,30 @@ impl Boxes<'_> {
         let mut bytes = [0; LEN];
         self.file.read_exact_at(&mut bytes, at)?;
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edit_is_as_exact_as_the_films_clock() {
+        let edit = |start, len, film_scale| Edit { start, len, track_scale: 44_100, film_scale };
+        assert_eq!(edit(1024, 441_000, 44_100).in_frames(44_100), (1024, 441_000));
+        assert_eq!(edit(2112, 0, 1000).in_frames(44_100), (2112, u64::MAX));
+        // 10.0001 s are 10001 ms, and may be up to 45 frames more than they are told to be.
+        let (start, len) = edit(1024, 10_001, 1000).in_frames(44_100);
+        assert!(start == 1024 && (441_004..=441_004 + 89).contains(&len), "{len}");
+        assert_eq!(edit(1024, 48_000, 48_000).in_frames(22_050), (512, 22_050));
+    }
+
+    #[test]
+    fn apples_tag_tells_the_beginning_and_the_length() {
+        let tag = " 00000000 00000840 000001CA 00000000003F31F6 00000000 00000000";
+        assert_eq!(by_tag(tag), Some((0x840, 0x3F_31F6)));
+        for none in ["", " 00000000 00000840", " 00000000 00000840 0 0", "x y z w"] {
+            assert_eq!(by_tag(none), None, "{none}");
+        }
     }
 }

@@ -200,3 +200,30 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, DecodedError>) -> Result<T, Decod
     let panicked = |_| Err(DecodedError::Unusable("its decoder failed on what is in it".to_owned()));
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_that_of_the_decoders_that_are_used() {
+        let locked = include_str!("../../../Cargo.lock");
+        let symphonia = VERSION.split(", symphonia ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+        for name in ["core", "bundle-flac", "bundle-mp3", "codec-aac", "codec-alac", "codec-vorbis"] {
+            let entry = format!("name = \"symphonia-{name}\"\nversion = \"{symphonia}\"\n");
+            assert!(
+                locked.contains(&entry),
+                "another version of symphonia-{name}: what it decodes may differ"
+            );
+        }
+        let libopus = VERSION.rsplit(' ').next().unwrap();
+        assert!(::opus::version().contains(libopus), "{}", ::opus::version());
+    }
+
+    #[test]
+    fn a_decoder_that_panics_is_an_error() {
+        let done = guarded::<()>(|| panic!("what a hostile file does to it"));
+        assert!(done.unwrap_err().to_string().contains("its decoder failed"));
+        assert_eq!(guarded(|| Ok(1)).unwrap(), 1);
+    }
+}
