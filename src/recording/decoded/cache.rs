@@ -54,6 +54,9 @@ impl fmt::Display for Key {
     }
 }
 
+/// What a file is, or why it is of no use.
+pub(super) type Learnt = Result<About, String>;
+
 /// A chunk that can be read.
 #[derive(Debug, Clone)]
 pub(super) enum Held {
@@ -88,7 +91,7 @@ pub struct Cache {
     at_hand: Mutex<LruCache<(Key, u64), Held>>,
     in_memory: Mutex<LruCache<(Key, u64), Held>>,
     walkers: Mutex<LruCache<Key, Walker>>,
-    abouts: Mutex<LruCache<Key, About>>,
+    abouts: Mutex<LruCache<Key, Learnt>>,
     /// Whether it was said that nothing can be kept.
     complained: AtomicBool,
 }
@@ -138,7 +141,7 @@ impl Cache {
     }
 
     /// What was learnt of a file. Blocks.
-    pub(super) fn about(&self, key: &Key) -> Option<About> {
+    pub(super) fn about(&self, key: &Key) -> Option<Learnt> {
         if let Some(known) = self.abouts.lock().get(key) {
             return Some(known.clone());
         }
@@ -146,15 +149,18 @@ impl Cache {
         let bytes = fs::metadata(&path).ok()?.len().checked_sub(DIGEST).filter(|bytes| *bytes < BLOCK)?;
         let mut text = String::new();
         open_whole(&path, bytes)?.take(bytes).read_to_string(&mut text).ok()?;
-        let about = parse(&text)?;
-        self.abouts.lock().put(*key, about.clone());
-        Some(about)
+        let learnt = Ok(parse(&text)?);
+        self.abouts.lock().put(*key, learnt.clone());
+        Some(learnt)
     }
 
-    /// Keeps what was learnt of a file, so that a folder of thousands is not gone through again after a restart. Blocks.
-    pub(super) fn keep_about(&self, key: &Key, about: &About) {
-        self.abouts.lock().put(*key, about.clone());
-        self.write(key, ABOUT, written(about).as_bytes());
+    /// Keeps what was learnt of a file, so that a folder of thousands is not gone through again after a restart; that one is of
+    /// no use until then, since it is looked at again with each list. Blocks.
+    pub(super) fn keep_about(&self, key: &Key, learnt: &Learnt) {
+        self.abouts.lock().put(*key, learnt.clone());
+        if let Ok(about) = learnt {
+            self.write(key, ABOUT, written(about).as_bytes());
+        }
     }
 
     /// What was decoding a file, if nobody else has taken it.

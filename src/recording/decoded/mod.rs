@@ -81,15 +81,18 @@ impl Decoded {
         let about = match cache.about(&key) {
             Some(known) => known,
             None => {
-                let about = guarded(|| About::learn(file))?;
-                cache.keep_about(&key, &about);
-                about
+                let learnt = match guarded(|| About::learn(file)) {
+                    Err(DecodedError::Unusable(why)) => Err(why),
+                    learnt => Ok(learnt?),
+                };
+                check(file, &stamp)?;
+                cache.keep_about(&key, &learnt);
+                learnt
             }
         };
+        let about = about.map_err(DecodedError::Unusable)?;
         let (file, cache) = (Arc::clone(file), Arc::clone(cache));
-        let decoded = Self { file, stamp, key, about, cache, decoding: Mutex::default() };
-        decoded.check()?;
-        Ok(decoded)
+        Ok(Self { file, stamp, key, about, cache, decoding: Mutex::default() })
     }
 
     pub(super) fn spec(&self) -> PcmSpec {
@@ -183,16 +186,16 @@ impl Decoded {
             Ok((pcm, walker))
         })?;
         // What was written over meanwhile is not to be kept as the sound that was there.
-        self.check()?;
+        check(&self.file, &self.stamp)?;
         self.cache.put_walker(&self.key, walker);
         Ok(self.cache.keep(&self.key, number, pcm))
     }
+}
 
-    /// That the file has not been written to since it was opened.
-    fn check(&self) -> Result<(), DecodedError> {
-        let now = Stamp::of(&self.file.metadata()?);
-        if now.has_content_of(&self.stamp) { Ok(()) } else { Err(DecodedError::Changed) }
-    }
+/// That a file has not been written to since it had a stamp.
+fn check(file: &File, stamp: &Stamp) -> Result<(), DecodedError> {
+    let now = Stamp::of(&file.metadata()?);
+    if now.has_content_of(stamp) { Ok(()) } else { Err(DecodedError::Changed) }
 }
 
 /// Does what reads a file that may be made to do harm: a decoder that panics is the file's fault.
