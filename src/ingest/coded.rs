@@ -68,6 +68,9 @@ pub(crate) enum CodedError {
     /// Whoever takes what is decoded takes no more.
     #[error("{}", .0.detail())]
     Taken(Problem),
+    /// What decodes it has a bug.
+    #[error("it cannot be decoded")]
+    Panic,
 }
 
 /// Packets in a row of which nothing can be made: behind these it is something else.
@@ -154,11 +157,10 @@ impl Track {
             pcm.resize(frames.saturating_mul(spec.frame_bytes()), 0);
             return Ok(Some(spec));
         };
-        let channels = u16::try_from(decoded.channels).unwrap_or(u16::MAX);
-        let spec = PcmSpec::new(SampleFormat::S16(Endian::Little), decoded.rate, channels);
+        let (shape, samples) = decoded;
+        let spec = PcmSpec::new(SampleFormat::S16(Endian::Little), shape.rate, shape.channels);
         let spec = spec.map_err(|error| CodedError::Spec(error.to_string()))?;
-        let samples =
-            if self.trims { trimmed(decoded.samples, decoded.channels, packet) } else { decoded.samples };
+        let samples = if self.trims { trimmed(samples, shape.channels, packet) } else { samples };
         pcm.extend(samples.iter().flat_map(|sample| {
             let [_, _, low, high] = sample.to_le_bytes();
             [low, high]
@@ -169,9 +171,9 @@ impl Track {
 }
 
 /// The samples of a packet that are to be heard.
-fn trimmed<'a>(samples: &'a [i32], channels: usize, packet: &Packet) -> &'a [i32] {
+fn trimmed<'a>(samples: &'a [i32], channels: u16, packet: &Packet) -> &'a [i32] {
     let of = |frames: u64| {
-        usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(channels).min(samples.len())
+        usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(usize::from(channels)).min(samples.len())
     };
     let (start, end) = (of(packet.trim_start.get()), samples.len() - of(packet.trim_end.get()));
     samples.get(start..end).unwrap_or_default()

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
@@ -123,7 +124,9 @@ impl Recorder {
     ) -> io::Result<oneshot::Receiver<Result<(), Problem>>> {
         let (done, when_done) = oneshot::channel();
         thread::Builder::new().name("source".to_owned()).spawn(move || {
-            let result = decode(source, coding, |spec, pcm| self.take(spec, pcm));
+            // What is sent is anybody's, and what decodes it is not ours.
+            let decoding = AssertUnwindSafe(|| decode(source, coding, |spec, pcm| self.take(spec, pcm)));
+            let result = catch_unwind(decoding).unwrap_or(Err(CodedError::Panic));
             // Nobody need want to know.
             let _ = done.send(self.finish(result));
         })?;

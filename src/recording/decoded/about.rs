@@ -8,9 +8,9 @@ use tailcast_codecs::pcm::Endian;
 use tailcast_codecs::{PcmSpec, SampleFormat};
 
 use super::DecodedError;
-use super::chunk::{Decoder, Shape};
 use super::demuxer::{Demuxer, Kind};
 use super::edits;
+use crate::decoder::{Decoder, Shape};
 
 /// Packets among which there has to be one that can be decoded.
 const FIRST_PACKETS: usize = 64;
@@ -67,7 +67,7 @@ fn spec(demuxer: &mut Demuxer) -> Result<PcmSpec, DecodedError> {
     let mut decoder = Decoder::new(demuxer.params())?;
     for _ in 0..FIRST_PACKETS {
         let Some(packet) = demuxer.next()? else { break };
-        if let Some((shape, _)) = decoder.decode(&packet) {
+        if let Some((shape, _)) = decoder.decode(&packet.coded) {
             return spec_of(shape, demuxer.params());
         }
     }

@@ -5,15 +5,12 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
-use symphonia::core::audio::{AudioSpec, Channels, GenericAudioBufferRef};
-use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use tailcast_codecs::PcmSpec;
 
 use super::DecodedError;
 use super::about::About;
 use super::demuxer::{Demuxer, Kind, Packet};
-use super::opus::{self, Opus};
+use crate::decoder::Decoder;
 
 /// Frames that a packet has at least, on the whole: more packets than that for a chunk say nothing.
 const LEAST_FRAMES: u64 = 16;
@@ -133,7 +130,7 @@ impl Chunk {
 
     /// Decodes a packet and puts what belongs to the chunk in its place.
     fn take(&mut self, decoder: &mut Decoder, packet: &Packet) {
-        let Some((shape, samples)) = decoder.decode(packet) else { return };
+        let Some((shape, samples)) = decoder.decode(&packet.coded) else { return };
         if (shape.rate, shape.channels) != (self.spec.rate, self.spec.channels) {
             return;
         }
@@ -149,92 +146,4 @@ impl Chunk {
             place.copy_from_slice(bytes.get(bytes.len().saturating_sub(width)..).unwrap_or_default());
         }
     }
-}
-
-/// What comes out of a decoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub(super) rate: u32,
-    pub(super) channels: u16,
-    /// The loudspeakers, as WAVE has them, if they are named.
-    pub(super) mask: u32,
-}
-
-impl Shape {
-    fn of(spec: &AudioSpec) -> Self {
-        let mask = match spec.channels() {
-            // Its bits are in the same places.
-            Channels::Positioned(positions) => u32::try_from(positions.bits()).unwrap_or(0),
-            _ => 0,
-        };
-        let channels = u16::try_from(spec.channels().count()).unwrap_or(u16::MAX);
-        Self { rate: spec.rate(), channels, mask }
-    }
-}
-
-/// Decodes packets to samples.
-pub(super) struct Decoder {
-    codec: Codec,
-    samples: Vec<i32>,
-    floats: Vec<f32>,
-}
-
-enum Codec {
-    Symphonia(Box<dyn AudioDecoder>),
-    Opus(Opus),
-}
-
-impl Codec {
-    fn new(params: &AudioCodecParameters) -> Result<Self, DecodedError> {
-        if params.codec == CODEC_ID_OPUS {
-            return Opus::new(params.extra_data.as_deref().unwrap_or_default()).map(Self::Opus);
-        }
-        // Nothing is cut off here: the times of the packets say where each frame belongs.
-        let options = AudioDecoderOptions::default().gapless(false);
-        let made = symphonia::default::get_codecs().make_audio_decoder(params, &options);
-        let named = |error| DecodedError::Unusable(format!("{error} ({})", params.codec));
-        made.map(Self::Symphonia).map_err(named)
-    }
-}
-
-impl Decoder {
-    /// # Errors
-    /// When there is none for what it is, or something is wrong with how it is described.
-    pub(super) fn new(params: &AudioCodecParameters) -> Result<Self, DecodedError> {
-        Ok(Self { codec: Codec::new(params)?, samples: Vec::new(), floats: Vec::new() })
-    }
-
-    /// Decodes a packet to samples, each in the most significant bits of 32; `None` if it cannot be decoded, or is empty.
-    pub(super) fn decode(&mut self, packet: &Packet) -> Option<(Shape, &[i32])> {
-        let shape = match &mut self.codec {
-            Codec::Opus(opus) => {
-                let samples = opus.decode(&packet.coded.data)?;
-                self.samples.clear();
-                self.samples.extend(samples.iter().copied().map(rounded));
-                Shape { rate: opus::RATE, channels: opus.channels(), mask: 0 }
-            }
-            Codec::Symphonia(decoder) => {
-                let decoded = decoder.decode(&packet.coded).ok()?;
-                if let GenericAudioBufferRef::F32(_) | GenericAudioBufferRef::F64(_) = decoded {
-                    decoded.copy_to_vec_interleaved(&mut self.floats);
-                    self.samples.clear();
-                    self.samples.extend(self.floats.iter().copied().map(rounded));
-                } else {
-                    decoded.copy_to_vec_interleaved(&mut self.samples);
-                }
-                Shape::of(decoded.spec())
-            }
-        };
-        (!self.samples.is_empty()).then_some((shape, &self.samples))
-    }
-}
-
-/// A sample, full scale at 1, to 16 bits: without dither, which would not be the same twice.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "it is within 16 bits, and what is not a number becomes 0"
-)]
-fn rounded(sample: f32) -> i32 {
-    let scaled = (sample * 32_768.0).round_ties_even().clamp(-32_768.0, 32_767.0);
-    (scaled as i32) << 16
 }

@@ -10,7 +10,6 @@
 //! | [`chunk`] | one chunk, decoded |
 //! | [`demuxer`] | packets of a file, from a frame on |
 //! | [`edits`] | which part of an MP4 file is its sound |
-//! | [`opus`] | the codec that Symphonia leaves out |
 //! | [`cache`] | chunks on the disk, and those that are at hand |
 
 mod about;
@@ -18,7 +17,6 @@ mod cache;
 mod chunk;
 mod demuxer;
 mod edits;
-mod opus;
 
 use std::fs::File;
 use std::io;
@@ -32,6 +30,7 @@ use tailcast_codecs::PcmSpec;
 use super::reading::Read;
 use super::stamp::Stamp;
 use super::{near, reading};
+use crate::decoder::DecoderError;
 use about::About;
 pub use cache::Cache;
 use cache::{Held, Key};
@@ -57,6 +56,12 @@ pub(super) enum DecodedError {
     /// It is not the file any more that it was when it was opened.
     #[error("it has changed")]
     Changed,
+}
+
+impl From<DecoderError> for DecodedError {
+    fn from(error: DecoderError) -> Self {
+        Self::Unusable(error.to_string())
+    }
 }
 
 /// The sound of a coded file.

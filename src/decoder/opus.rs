@@ -1,8 +1,8 @@
 //! Opus, which Symphonia finds in Ogg (RFC 7845) and MP4 and does not decode.
 
-use opus::{Channels, Decoder};
+use ::opus::{Channels, Decoder};
 
-use super::DecodedError;
+use super::DecoderError;
 
 /// What all Opus is decoded at.
 pub(super) const RATE: u32 = 48_000;
@@ -20,8 +20,8 @@ pub(super) struct Opus {
 
 impl Opus {
     /// By the stream's identification header.
-    pub(super) fn new(header: &[u8]) -> Result<Self, DecodedError> {
-        let unusable = |why: &str| DecodedError::Unusable(why.to_owned());
+    pub(super) fn new(header: &[u8]) -> Result<Self, DecoderError> {
+        let unusable = |why: &str| DecoderError(why.to_owned());
         let Some(&[.., version, count, _, _, _, _, _, _, first, second, family]) =
             header.first_chunk::<HEADER_LEN>()
         else {
@@ -32,7 +32,7 @@ impl Opus {
             (2, 0) => Channels::Stereo,
             _ => return Err(unusable("it is Opus of more than two channels")),
         };
-        let failed = |error: opus::Error| DecodedError::Unusable(error.to_string());
+        let failed = |error: ::opus::Error| DecoderError(error.to_string());
         let mut decoder = Decoder::new(RATE, channels).map_err(failed)?;
         // In 256ths of a decibel. MP4 has version 0, and its own order of bytes.
         let gain = [first, second];

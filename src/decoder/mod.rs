@@ -1,0 +1,104 @@
+//! Packets of other programs' codecs, decoded to samples: by Symphonia, and by libopus what that leaves out. Both give the same
+//! samples on every machine.
+
+mod opus;
+
+use symphonia::core::audio::{AudioSpec, Channels, GenericAudioBufferRef};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::packet::Packet;
+
+use opus::Opus;
+
+/// Why there is no decoder for something.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DecoderError(pub(crate) String);
+
+/// What comes out of a decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) rate: u32,
+    pub(crate) channels: u16,
+    /// The loudspeakers, as WAVE has them, if they are named.
+    pub(crate) mask: u32,
+}
+
+impl Shape {
+    fn of(spec: &AudioSpec) -> Self {
+        let mask = match spec.channels() {
+            // Its bits are in the same places.
+            Channels::Positioned(positions) => u32::try_from(positions.bits()).unwrap_or(0),
+            _ => 0,
+        };
+        let channels = u16::try_from(spec.channels().count()).unwrap_or(u16::MAX);
+        Self { rate: spec.rate(), channels, mask }
+    }
+}
+
+/// Decodes packets to samples.
+pub(crate) struct Decoder {
+    codec: Codec,
+    samples: Vec<i32>,
+    floats: Vec<f32>,
+}
+
+enum Codec {
+    Symphonia(Box<dyn AudioDecoder>),
+    Opus(Opus),
+}
+
+impl Codec {
+    fn new(params: &AudioCodecParameters) -> Result<Self, DecoderError> {
+        if params.codec == CODEC_ID_OPUS {
+            return Opus::new(params.extra_data.as_deref().unwrap_or_default()).map(Self::Opus);
+        }
+        // Nothing is cut off here: the times of the packets say where each frame belongs.
+        let options = AudioDecoderOptions::default().gapless(false);
+        let made = symphonia::default::get_codecs().make_audio_decoder(params, &options);
+        let named = |error| DecoderError(format!("{error} ({})", params.codec));
+        made.map(Self::Symphonia).map_err(named)
+    }
+}
+
+impl Decoder {
+    /// # Errors
+    /// When there is none for what it is, or something is wrong with how it is described.
+    pub(crate) fn new(params: &AudioCodecParameters) -> Result<Self, DecoderError> {
+        Ok(Self { codec: Codec::new(params)?, samples: Vec::new(), floats: Vec::new() })
+    }
+
+    /// Decodes a packet to samples, each in the most significant bits of 32; `None` if it cannot be decoded, or is empty.
+    pub(crate) fn decode(&mut self, packet: &Packet) -> Option<(Shape, &[i32])> {
+        let shape = match &mut self.codec {
+            Codec::Opus(opus) => {
+                let samples = opus.decode(&packet.data)?;
+                self.samples.clear();
+                self.samples.extend(samples.iter().copied().map(rounded));
+                Shape { rate: opus::RATE, channels: opus.channels(), mask: 0 }
+            }
+            Codec::Symphonia(decoder) => {
+                let decoded = decoder.decode(packet).ok()?;
+                if let GenericAudioBufferRef::F32(_) | GenericAudioBufferRef::F64(_) = decoded {
+                    decoded.copy_to_vec_interleaved(&mut self.floats);
+                    self.samples.clear();
+                    self.samples.extend(self.floats.iter().copied().map(rounded));
+                } else {
+                    decoded.copy_to_vec_interleaved(&mut self.samples);
+                }
+                Shape::of(decoded.spec())
+            }
+        };
+        (!self.samples.is_empty()).then_some((shape, &self.samples))
+    }
+}
+
+/// A sample, full scale at 1, to 16 bits: without dither, which would not be the same twice.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "it is within 16 bits, and what is not a number becomes 0"
+)]
+fn rounded(sample: f32) -> i32 {
+    let scaled = (sample * 32_768.0).round_ties_even().clamp(-32_768.0, 32_767.0);
+    (scaled as i32) << 16
+}
