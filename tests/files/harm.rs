@@ -15,6 +15,7 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "what_is_no_such_file_is_an_error_that_names_it", judges: &[], test: garbage },
     Judged { name: "a_file_that_was_cut_off_is_served_as_far_as_it_goes", judges: FFMPEG, test: cut_off },
     Judged { name: "a_file_with_wrong_bytes_harms_nobody", judges: FFMPEG, test: mutated },
+    Judged { name: "a_length_that_cannot_be_is_an_error", judges: FFMPEG, test: endless },
     Judged { name: "a_file_that_is_being_copied_is_not_served_yet", judges: FFMPEG, test: copied },
     Judged { name: "a_file_that_was_replaced_is_another_recording", judges: FFMPEG, test: replaced },
     Judged { name: "a_file_that_grows_is_another_recording", judges: FFMPEG, test: grown },
@@ -122,6 +123,26 @@ fn mutated() {
             served(&server, name).await;
         }
         assert_eq!(server.get("/recordings").await.status, 200);
+        assert_eq!(server.panics(), 0);
+    });
+}
+
+/// Of more frames than can be counted. Symphonia panics where it is built with checks for that.
+fn endless() {
+    let (root, cache, mut bytes) = (Root::new(), cache(), made::bytes("aac.m4a"));
+    let times = bytes.windows(4).rposition(|at| at == b"stts").unwrap() + 8;
+    let count = u32::from_be_bytes(bytes[times..times + 4].try_into().unwrap()) as usize;
+    assert!(count > 1, "there are packets of two lengths");
+    bytes[times + 4..times + 4 + count * 8].fill(0xFF);
+    made::put(&root, "endless.m4a", &bytes);
+    root.finished("other", "s16le:8000:1", &[0; 16_000]);
+    wait(async {
+        let server = start(&root, &cache).await;
+        for _ in 0..2 {
+            is_problem(&server.get("/audio/endless.wav").await, 500, "endless.m4a");
+            let list = server.get("/recordings").await.json();
+            assert_eq!(list["recordings"][0]["name"], "other", "{list}");
+        }
         assert_eq!(server.panics(), 0);
     });
 }
