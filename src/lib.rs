@@ -43,6 +43,7 @@
 //! | [`waveform`] | the least and the greatest sample of each pixel, and their stream |
 //! | [`access`] | who may read what |
 //! | [`ingest`] | recordings that are sent here |
+//! | `decoder` | sound that other programs have coded |
 //! | [`http`] | decisions about conditions and ranges, without a socket |
 //! | [`routes`] | the endpoints; what the pages show is in `web/` |
 //! | [`encode`], [`demo`] | the other two commands |

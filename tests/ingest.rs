@@ -107,6 +107,21 @@ async fn a_recorder_goes_on_without_a_lost_or_doubled_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_appended_to_a_coded_file() {
+    let root = Root::new();
+    root.write("show.mp3", b"not even an MP3");
+    root.write("show.toml", "ended = true");
+    let server = Running::start(&root).await;
+    let head = server.head("/audio/show").await;
+    assert_eq!((head.status, head.header("upload-offset")), (500, None));
+    root.write("show.toml", "");
+    let more = [PARTIAL, ("upload-offset", "15")];
+    is_problem(&send(&server, "PATCH", "/audio/show", &more, b"more").await, 409, "show.mp3");
+    is_problem(&send(&server, "PUT", "/audio/show", &[], b"more").await, 409, "15 bytes");
+    assert_eq!(fs::read(root.file("show.mp3")).unwrap(), b"not even an MP3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_keeps_what_came_and_the_recorder_goes_on_with_the_next() {
     let (root, sent) = (Root::new(), sound::noise(3000, 2, 2));
     let server = Running::start(&root).await;

@@ -11,7 +11,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 use super::sink::failed;
 use super::{Ingest, Sync};
 use crate::error::Problem;
-use crate::recording::catalogue::{SIDECAR_MOST, is_not_there, sidecar_name};
+use crate::recording::catalogue::{SIDECAR_MOST, is_coded, is_not_there, sidecar_name};
 use crate::recording::sidecar::Sidecar;
 use crate::recording::{Catalogue, RecordingError, RecordingName};
 use crate::time;
@@ -236,6 +236,11 @@ pub(crate) fn check_free(
 /// Opens the file of a recording that is there, to go on with it.
 pub(crate) fn go_on(catalogue: &Catalogue, name: &RecordingName) -> Result<File, Problem> {
     let (file_name, _) = catalogue.file_of(name)?;
+    if is_coded(&file_name) {
+        return Err(Problem::conflict(format!(
+            "`{file_name}` is a coded file, to which nothing is appended"
+        )));
+    }
     open(catalogue.dir(), &file_name, OpenOptions::new().append(true))
         .map_err(|error| failed(&error, &format!("`{name}` is as it was")))
 }

@@ -429,7 +429,8 @@ fn layout(
     }
 }
 
-fn is_coded(file_name: &str) -> bool {
+/// Whether a file's name says that it is a coded one, which is whole: nothing can be appended to it.
+pub(crate) fn is_coded(file_name: &str) -> bool {
     let extension = Path::new(file_name).extension().unwrap_or_default();
     CODED.iter().any(|coded| extension.eq_ignore_ascii_case(coded))
 }

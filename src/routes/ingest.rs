@@ -29,6 +29,7 @@ use crate::ingest::kind::Kind;
 use crate::ingest::sink::Sink;
 use crate::ingest::store::{self, Change};
 use crate::ingest::{Ingest, Turn};
+use crate::recording::catalogue::is_coded;
 use crate::recording::{Catalogue, RecordingError, RecordingName};
 use crate::stopped;
 
@@ -185,10 +186,13 @@ pub async fn head(
     let Ok(name) = existing(&app, pass.clone(), &path).await else { return answered };
     let guarded = app.catalogue.clone();
     let state = blocking(move || {
-        let (_, len) = guarded.file_of(&pass, &name)?;
-        Ok::<_, Problem>((len, store::has_ended(guarded.unguarded().dir(), &name).unwrap_or(false)))
+        let (file_name, len) = guarded.file_of(&pass, &name)?;
+        if is_coded(&file_name) {
+            return Ok(None);
+        }
+        Ok::<_, Problem>(Some((len, store::has_ended(guarded.unguarded().dir(), &name).unwrap_or(false))))
     });
-    let Ok((len, ended)) = state.await? else { return answered };
+    let Ok(Some((len, ended))) = state.await? else { return answered };
     let mut response = fresh(answered.unwrap_or_else(|_| StatusCode::NO_CONTENT.into_response()));
     response.headers_mut().insert(OFFSET, HeaderValue::from(len));
     response.headers_mut().insert(COMPLETE, HeaderValue::from_static(if ended { "?1" } else { "?0" }));

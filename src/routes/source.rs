@@ -134,7 +134,7 @@ pub async fn metadata(
     let given = query.mount.as_deref().unwrap_or_default();
     let mount = mount(given)?;
     let Some(song) = query.song.or_else(|| joined(query.artist, query.title)) else {
-        return Err(Problem::parameter("song", "there is none"));
+        return Err(Problem::parameter("song", "there is no `song`, and neither `artist` nor `title`"));
     };
     let song: String = song.trim().chars().take(LONGEST).collect();
     if song.is_empty() {

@@ -1,0 +1,197 @@
+//! What is sent as to Icecast, by hand: heads, refusals, and which recording it becomes. (Real encoders are in
+//! `tests/clients/sources.rs`.)
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use support::{Reply, Root, Running, eventually, is_problem, sound};
+use tailcast::access::Tokens;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const PCM: &str = "s16le:48000:2";
+/// source:hackme
+const PASSWORD: &str = "Authorization: Basic c291cmNlOmhhY2ttZQ==\r\n";
+const MP3: &str = "Content-Type: audio/mpeg\r\n";
+
+async fn server(root: &Root, growth_timeout: u64) -> Running {
+    Running::with(root, |config| {
+        config.growth_timeout = Duration::from_secs(growth_timeout);
+        config.ingest.tokens = Some(Tokens::parse("hackme").unwrap());
+    })
+    .await
+}
+
+/// An MP3 of so many seconds: this server's own, from a later position, so that nothing in it says how long it is.
+async fn mp3(seconds: usize) -> Vec<u8> {
+    let root = Root::new();
+    root.finished("made", PCM, &sound::noise(48_000 * (seconds + 1), 2, 3));
+    Running::start(&root).await.get("/audio/made.mp3?pos=1").await.body
+}
+
+/// Sends a head and then some, and gives the connection and the first line of the answer.
+async fn sent(server: &Running, head: &str, body: &[u8]) -> (TcpStream, String) {
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n") {
+        let byte = socket.read_u8().await;
+        answer.push(byte.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&answer))));
+    }
+    // It may be closed by now if it is refused.
+    let _ = socket.write_all(body).await;
+    (socket, String::from_utf8(answer).unwrap())
+}
+
+fn bytes(root: &Root, file: &str) -> u64 {
+    fs::metadata(root.file(file)).map_or(0, |metadata| metadata.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_encoder_is_answered_at_once_and_recorded_until_it_is_gone() {
+    let (root, mp3) = (Root::new(), mp3(2).await);
+    let server = server(&root, 20).await;
+    let head = format!("SOURCE /a/live.mp3 ICE/1.0\r\n{PASSWORD}{MP3}ice-name: A \"show\"\r\n");
+    let (half, rest) = mp3.split_at(mp3.len() / 2);
+    let (mut socket, answer) = sent(&server, &head, half).await;
+    assert_eq!(answer, "HTTP/1.1 200 OK\r\n");
+    eventually("there is sound", || bytes(&root, "a/live.pcm") > 48_000 * 4 / 2).await;
+    let told = server.get("/recordings/a/live").await.json();
+    assert_eq!((&told["state"], &told["title"]), (&"growing".into(), &"A \"show\"".into()));
+    socket.write_all(rest).await.unwrap();
+    drop(socket);
+    eventually("all of it is there", || bytes(&root, "a/live.pcm") >= 48_000 * 4 * 2).await;
+    assert!(fs::read_to_string(root.file("a/live.toml")).unwrap().contains(PCM));
+    assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_is_refused_before_anything_is_made() {
+    let (root, mp3) = (Root::new(), mp3(1).await);
+    let server = server(&root, 20).await;
+    for (head, status) in [
+        (format!("SOURCE /live.mp3 HTTP/1.0\r\n{MP3}"), "401"),
+        (format!("SOURCE /live.mp3 ICE/1.0\r\n{MP3}Authorization: Basic c291cmNlOnh4\r\n"), "401"),
+        (format!("PUT /live.mp3 HTTP/1.1\r\nHost: h\r\n{MP3}Expect: 100-continue\r\n"), "401"),
+        (
+            format!("PUT /live.mp3 HTTP/1.1\r\nHost: h\r\n{MP3}{PASSWORD}Origin: http://evil.example\r\n"),
+            "403",
+        ),
+        (format!("SOURCE /live.mp3 ICE/1.0\r\n{PASSWORD}Content-Type: video/mp4\r\n"), "415"),
+        (format!("SOURCE /live.mp3 ICE/1.0\r\n{PASSWORD}"), "415"),
+        (format!("SOURCE /../live.mp3 ICE/1.0\r\n{PASSWORD}{MP3}"), "404"),
+        (format!("SOURCE /.mp3 ICE/1.0\r\n{PASSWORD}{MP3}"), "404"),
+        (format!("SOURCE / ICE/1.0\r\n{PASSWORD}{MP3}"), "405"),
+    ] {
+        let (_, answer) = sent(&server, &head, &mp3).await;
+        assert!(answer.contains(status), "{head}{answer}");
+    }
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    // A proxy that says nothing of itself speaks HTTP/1.0.
+    let open = Running::start(&root).await;
+    let (_, answer) = sent(&open, &format!("SOURCE /live.mp3 HTTP/1.0\r\n{MP3}"), &mp3).await;
+    assert!(answer.contains("403"), "{answer}");
+    assert_eq!(server.panics() + open.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_is_one_encoders_and_goes_on_if_it_is_back_in_time() {
+    let (root, mp3) = (Root::new(), mp3(1).await);
+    let head = format!("SOURCE /live.mp3 HTTP/1.0\r\n{PASSWORD}{MP3}");
+    {
+        let server = server(&root, 60).await;
+        let (first, _) = sent(&server, &head, &mp3).await;
+        eventually("there is sound", || bytes(&root, "live.pcm") > 0).await;
+        let (_, answer) = sent(&server, &head, &mp3).await;
+        assert!(answer.contains("409"), "{answer}");
+        drop(first);
+        eventually("it is all there", || bytes(&root, "live.pcm") >= 48_000 * 4).await;
+        let before = bytes(&root, "live.pcm");
+        // Its connection may not be seen to have ended yet.
+        loop {
+            let (again, answer) = sent(&server, &head, &mp3).await;
+            if answer.contains("200") {
+                drop(again);
+                break;
+            }
+        }
+        eventually("it goes on", || bytes(&root, "live.pcm") >= before + 48_000 * 4).await;
+        assert_eq!(bytes(&root, "live.pcm") % 4, 0);
+    }
+    // It has ended: another one.
+    fs::write(root.file("live.toml"), format!("pcm = '{PCM}'\nended = true")).unwrap();
+    let before = bytes(&root, "live.pcm");
+    let server = server(&root, 60).await;
+    let (socket, _) = sent(&server, &head, &mp3).await;
+    drop(socket);
+    let dated = || {
+        let names =
+            fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("live 20") && name.ends_with(".pcm")).collect::<Vec<_>>()
+    };
+    eventually("there is another", || dated().iter().any(|name| bytes(&root, name) >= 48_000 * 4)).await;
+    assert_eq!((dated().len(), bytes(&root, "live.pcm")), (1, before));
+    assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_sound_becomes_nothing() {
+    let root = Root::new();
+    let server = server(&root, 20).await;
+    let noise: Vec<u8> = (0..100_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for kind in ["audio/mpeg", "application/ogg", "audio/aac", "audio/flac"] {
+        for (mount, body) in [
+            ("x", &b""[..]),
+            ("x", b"There is no sound in this."),
+            ("x", &[0; 50_000]),
+            // In which there may be what looks like a packet.
+            ("noise", &noise),
+        ] {
+            let head = format!("PUT /{mount} HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\n{PASSWORD}");
+            let (mut socket, _) = sent(&server, &head, body).await;
+            let _ = socket.shutdown().await;
+            let mut rest = Vec::new();
+            let end = socket.read_to_end(&mut rest);
+            let _ = tokio::time::timeout(Duration::from_secs(20), end).await.expect("it is let go");
+        }
+    }
+    assert_eq!(server.get("/recordings/x").await.status, 404);
+    assert_eq!(server.panics(), 0);
+}
+
+async fn tell(server: &Running, query: &str) -> Reply {
+    let token = [("authorization", "Basic c291cmNlOmhhY2ttZQ==")];
+    server.get_with(&format!("/admin/metadata?{query}"), &token).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn titles_that_it_tells_are_chapters_where_it_is() {
+    let (root, mp3) = (Root::new(), mp3(2).await);
+    let server = server(&root, 20).await;
+    is_problem(&tell(&server, "mode=updinfo&mount=/live.mp3&song=x").await, 404, "/live.mp3");
+    let head = format!("SOURCE /live.mp3 HTTP/1.0\r\n{PASSWORD}{MP3}");
+    let (mut socket, _) = sent(&server, &head, &[]).await;
+    // Before there is sound.
+    assert_eq!(tell(&server, "mode=updinfo&mount=/live.mp3&song=One").await.status, 200);
+    socket.write_all(&mp3).await.unwrap();
+    eventually("there is sound", || bytes(&root, "live.pcm") > 48_000 * 4).await;
+    let two = "mode=updinfo&mount=%2Flive.mp3&artist=A+%22%0A%5C&title=Two";
+    assert_eq!(tell(&server, two).await.status, 200);
+    for (query, status, named) in [
+        ("mode=updinfo&mount=/live.mp3", 400, "song"),
+        ("mode=shut&mount=/live.mp3&song=x", 400, "updinfo"),
+        ("mode=updinfo&mount=/other&song=x", 404, "/other"),
+    ] {
+        is_problem(&tell(&server, query).await, status, named);
+    }
+    assert_eq!(server.get("/admin/metadata?mode=updinfo&mount=/live.mp3&song=x").await.status, 401);
+    let told = server.get("/recordings/live/chapters.json").await.json();
+    let chapters = told["chapters"].as_array().unwrap();
+    assert_eq!(chapters[0]["title"], "One");
+    assert_eq!(chapters[0]["startTime"].as_f64(), Some(0.0));
+    assert_eq!(chapters[1]["title"], "A \"\n\\ - Two");
+    assert!(chapters[1]["startTime"].as_f64().unwrap() > 0.9, "{told}");
+    assert_eq!((chapters.len(), server.panics()), (2, 0));
+}
