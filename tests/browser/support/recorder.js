@@ -43,10 +43,10 @@ function soundOf(wav) {
   return wav.subarray(at + 8, at + 8 + wav.readUInt32LE(at + 4));
 }
 
-/** A recording of `seconds` that has ended. */
-export async function finished(server, name, seconds, { started } = {}) {
+/** A recording of `seconds` that has ended; `rule` is a line of its sidecar. */
+export async function finished(server, name, seconds, { started, rule } = {}) {
   await writeFile(pathOf(server, name, 'pcm'), (await thePiece()).subarray(0, bytesIn(seconds)));
-  await writeSidecar(server, name, { ended: true, started });
+  await writeSidecar(server, name, { ended: true, started, rule });
 }
 
 /**
@@ -143,8 +143,9 @@ const bytesIn = (seconds) => Math.floor(seconds * RATE) * FRAME_BYTES;
 
 const pathOf = (server, name, extension) => join(server.root, `${name}.${extension}`);
 
-async function writeSidecar(server, name, { title = name, ended = false, started = new Date().toISOString() }) {
+async function writeSidecar(server, name, { title = name, ended = false, started = new Date().toISOString(), rule }) {
   const lines = [`pcm = "${SPEC}"`, `title = ${JSON.stringify(title)}`, `started = "${started}"`];
   if (ended) lines.push('ended = true');
+  if (rule) lines.push(rule);
   await writeFile(pathOf(server, name, 'toml'), `${lines.join('\n')}\n`);
 }

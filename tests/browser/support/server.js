@@ -11,9 +11,9 @@ const repository = fileURLToPath(new URL('../../../', import.meta.url));
 /** The program under test: `TAILCAST`, seen from the repository's root, else the release build. */
 export const program = resolve(repository, process.env.TAILCAST ?? 'target/release/tailcast');
 
-/** `tailcast serve` on a folder and a port of its own. */
-export async function serve({ growthTimeout = 10, log = 'warn' } = {}) {
-  const server = new Server(temporaryFolder('root'), await freePort(), growthTimeout, log);
+/** `tailcast serve` on a folder and a port of its own, with more `options` of the command line. */
+export async function serve({ growthTimeout = 10, log = 'warn', options = [] } = {}) {
+  const server = new Server(temporaryFolder('root'), await freePort(), growthTimeout, log, options);
   await server.start();
   return server;
 }
@@ -22,18 +22,21 @@ class Server {
   #child;
   #growthTimeout;
   #log;
+  #options;
 
-  constructor(root, port, growthTimeout, log) {
+  constructor(root, port, growthTimeout, log, options) {
     this.root = root;
     this.address = `127.0.0.1:${port}`;
     this.#growthTimeout = growthTimeout;
     this.#log = log;
+    this.#options = options;
   }
 
   /** Also again after `kill`, on the same address. */
   async start() {
+    const timeout = String(this.#growthTimeout);
     this.#child = await startListening(
-      ['serve', '--root', this.root, '--growth-timeout', String(this.#growthTimeout), '--log', this.#log],
+      ['serve', '--root', this.root, '--growth-timeout', timeout, '--log', this.#log, ...this.#options],
       this.address,
     );
   }
