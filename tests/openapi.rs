@@ -182,8 +182,9 @@ async fn a_parameter_that_is_described_is_one() {
         for parameter in item["get"].get("parameters").and_then(Value::as_array).into_iter().flatten() {
             let parameter = resolved(&description, parameter);
             let name = parameter["name"].as_str().unwrap();
-            // A page tells of it in words, and every text can be searched for.
-            if parameter["in"] != "query" || path == "/" || name == "q" {
+            // A page tells of it in words, and every text can be searched for, or sung.
+            let is_free = name == "q" || path == "/admin/metadata" && name != "mode";
+            if parameter["in"] != "query" || path == "/" || is_free {
                 continue;
             }
             let place = if name == "byte" || name == "time" { "&format=mp3" } else { "&format=mp3&byte=0" };

@@ -128,8 +128,9 @@ pub async fn metadata(
     query: Result<Query<MetadataQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let query = query::checked(query)?;
-    if query.mode.as_deref() != Some("updinfo") {
-        return Err(Problem::parameter("mode", "there is no other than `updinfo`"));
+    let mode = query.mode.as_deref().unwrap_or_default();
+    if mode != "updinfo" {
+        return Err(query::refused("mode", mode, "a mode", "updinfo"));
     }
     let given = query.mount.as_deref().unwrap_or_default();
     let mount = mount(given)?;
