@@ -79,7 +79,7 @@ pub(crate) struct Recorder {
     ingest: Arc<Ingest>,
     catalogue: Catalogue,
     mount: RecordingName,
-    /// To write under the mount's name, until the recording has it.
+    /// To write under the mount's name, unless the recording has it.
     turn: Option<Turn>,
     title: Option<String>,
     recording: Option<Open>,
@@ -145,8 +145,11 @@ impl Recorder {
             }
         };
         let at = open.at();
-        if let Some(title) = self.ingest.sources.is_at(&self.mount, &open.name, at) {
-            store::add_title(&self.ingest, &self.catalogue, &open.name, at, title)?;
+        if let Some(title) = self.ingest.sources.is_at(&self.mount, &open.name, at)
+            && let Err(problem) = store::add_title(&self.ingest, &self.catalogue, &open.name, at, title)
+        {
+            // The sound is what matters.
+            tracing::warn!(recording = %open.name, why = problem.detail(), "a title is not kept");
         }
         open.sink.write(pcm)?;
         self.recording = Some(open);
@@ -156,14 +159,18 @@ impl Recorder {
     /// Goes on with the mount's recording if that grows still and is of the same format, or else begins one: under the mount's
     /// name, or if that is taken, with the time behind it.
     fn open(&mut self, spec: PcmSpec) -> Result<Open, Problem> {
-        let turn = self.turn.take().or_else(|| self.ingest.turn(&self.mount));
-        let (name, turn) = match (turn, self.catalogue.find(&self.mount)) {
-            (Some(turn), Ok(recording)) if goes_on(&recording, spec) => {
+        let of_mount = self.turn.take().or_else(|| self.ingest.turn(&self.mount));
+        let (name, turn) = match (of_mount, self.catalogue.find(&self.mount)) {
+            (Some(turn), Ok(recording)) if self.goes_on(&recording, spec) => {
                 let file = store::go_on(&self.catalogue, &self.mount)?;
                 return self.opened(self.mount.clone(), file, turn, spec);
             }
             (Some(turn), Err(RecordingError::NotFound(_))) => (self.mount.clone(), turn),
-            _ => self.dated()?,
+            (of_mount, _) => {
+                // Nobody else sends to it meanwhile.
+                self.turn = of_mount;
+                self.dated()?
+            }
         };
         let change = Change {
             pcm: Some(spec.to_string()),
@@ -174,6 +181,13 @@ impl Recorder {
         };
         let file = store::begin(&self.ingest, &self.catalogue, &name, "pcm", change)?;
         self.opened(name, file, turn, spec)
+    }
+
+    /// Whether sound can be appended to the mount's recording: not behind a part of a frame, which a full disk may have left.
+    fn goes_on(&self, recording: &Recording, spec: PcmSpec) -> bool {
+        let bytes = self.catalogue.file_of(&self.mount).map(|(_, bytes)| bytes);
+        let is_whole = bytes.is_ok_and(|bytes| bytes.is_multiple_of(spec.frame_bytes() as u64));
+        recording.extent().is_growing() && recording.spec() == spec && recording.is_raw() && is_whole
     }
 
     fn opened(&self, name: RecordingName, file: File, turn: Turn, spec: PcmSpec) -> Result<Open, Problem> {
@@ -193,11 +207,10 @@ impl Recorder {
 
     /// What is recorded stays so, whatever it ended by. More of it may come until it has stood still for the growth timeout:
     /// of an encoder nobody can tell whether it has finished or lost its connection.
-    fn finish(self, result: Result<(), CodedError>) -> Result<(), Problem> {
-        self.ingest.sources.is_off(&self.mount);
-        let synced = self.recording.map_or(Ok(()), |mut open| open.sink.finish());
+    fn finish(mut self, result: Result<(), CodedError>) -> Result<(), Problem> {
+        let synced = self.recording.take().map_or(Ok(()), |mut open| open.sink.finish());
         let result = result.and(synced.map_err(CodedError::Taken));
-        let mount = self.mount;
+        let mount = &self.mount;
         match &result {
             Ok(()) => tracing::info!(%mount, "a source has ended"),
             Err(error) => tracing::warn!(%mount, why = %error, "a source is recorded no more"),
@@ -209,7 +222,8 @@ impl Recorder {
     }
 }
 
-/// Whether more can be appended to a recording, of the same kind.
-fn goes_on(recording: &Recording, spec: PcmSpec) -> bool {
-    recording.extent().is_growing() && recording.spec() == spec && recording.is_raw()
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.ingest.sources.is_off(&self.mount);
+    }
 }

@@ -22,6 +22,7 @@ use crate::error::Problem;
 use crate::ingest::coded::{Coding, Source};
 use crate::ingest::source::{Recorder, Titled};
 use crate::ingest::store;
+use crate::metrics::Metrics;
 use crate::recording::RecordingName;
 
 /// Pieces of a body that wait to be decoded.
@@ -48,7 +49,7 @@ pub async fn source(
     let (pieces, waiting) = mpsc::channel(WAITING);
     let recorded = recorder.spawn(Source::new(waiting), coding).map_err(Problem::internal)?;
     // Also when the client is gone: some close the connection behind the last byte.
-    tokio::spawn(pass_on(sending, pieces));
+    tokio::spawn(pass_on(sending, pieces, Arc::clone(&app.metrics)));
     let recorded =
         async { recorded.await.unwrap_or_else(|_| Err(Problem::internal("this source hit a bug"))) };
     if headers.contains_key(header::EXPECT) {
@@ -62,7 +63,7 @@ pub async fn source(
 }
 
 /// Hands on what comes until it ends, breaks off or is taken no more.
-async fn pass_on(mut sending: Sending, pieces: mpsc::Sender<Bytes>) {
+async fn pass_on(mut sending: Sending, pieces: mpsc::Sender<Bytes>, metrics: Arc<Metrics>) {
     loop {
         let next = match timeout(SILENCE, sending.next(None)).await {
             Ok(Ok(Some(next))) => next,
@@ -70,9 +71,11 @@ async fn pass_on(mut sending: Sending, pieces: mpsc::Sender<Bytes>) {
             Ok(Err(problem)) => return tracing::debug!(why = problem.detail(), "a source broke off"),
             Err(_) => return tracing::info!("a source that has sent nothing for {SILENCE:?} is let go"),
         };
+        let len = next.len() as u64;
         if pieces.send(next).await.is_err() {
             return;
         }
+        metrics.received.inc_by(len);
     }
 }
 
