@@ -26,8 +26,12 @@ async fn server(root: &Root, growth_timeout: u64) -> Running {
 
 /// An MP3 of so many seconds: this server's own, from a later position, so that nothing in it says how long it is.
 async fn mp3(seconds: usize) -> Vec<u8> {
+    mp3_at(48_000, seconds).await
+}
+
+async fn mp3_at(rate: usize, seconds: usize) -> Vec<u8> {
     let root = Root::new();
-    root.finished("made", PCM, &sound::noise(48_000 * (seconds + 1), 2, 3));
+    root.finished("made", &format!("s16le:{rate}:2"), &sound::noise(rate * (seconds + 1), 2, 3));
     Running::start(&root).await.get("/audio/made.mp3?pos=1").await.body
 }
 
@@ -132,6 +136,16 @@ async fn a_mount_is_one_encoders_and_goes_on_if_it_is_back_in_time() {
         names.filter(|name| name.starts_with("live 20") && name.ends_with(".pcm")).collect::<Vec<_>>()
     };
     eventually("there is another", || dated().iter().any(|name| bytes(&root, name) >= 48_000 * 4)).await;
+    // Which goes on, and is nobody else's.
+    let mut holds = loop {
+        let (again, answer) = sent(&server, &head, &mp3).await;
+        if answer.contains("200") {
+            break again;
+        }
+    };
+    eventually("it goes on", || dated().iter().any(|name| bytes(&root, name) >= 2 * 48_000 * 4)).await;
+    assert!(sent(&server, &head, &mp3).await.1.contains("409"));
+    holds.shutdown().await.unwrap();
     assert_eq!((dated().len(), bytes(&root, "live.pcm")), (1, before));
     assert_eq!(server.panics(), 0);
 }
@@ -159,6 +173,57 @@ async fn what_is_no_sound_becomes_nothing() {
     }
     assert_eq!(server.get("/recordings/x").await.status, 404);
     assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_rate_is_another_recording() {
+    let root = Root::new();
+    let server = server(&root, 20).await;
+    let body = [mp3_at(48_000, 1).await, mp3_at(44_100, 1).await].concat();
+    let head = format!("SOURCE /live.mp3 HTTP/1.0\r\n{PASSWORD}{MP3}");
+    let (socket, _) = sent(&server, &head, &body).await;
+    drop(socket);
+    let other = || {
+        let names =
+            fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.into_iter().find(|name| name.starts_with("live 20") && name.ends_with(".pcm"))
+    };
+    eventually("there is another", || other().is_some_and(|name| bytes(&root, &name) >= 44_100 * 4)).await;
+    let told = fs::read_to_string(root.file(&other().unwrap().replace(".pcm", ".toml"))).unwrap();
+    assert!(told.contains("s16le:44100:2"), "{told}");
+    // Noise, and not the silence of packets that cannot be decoded.
+    for name in ["live.pcm".to_owned(), other().unwrap()] {
+        let pcm = fs::read(root.file(&name)).unwrap();
+        let loud = pcm[pcm.len() / 2..].chunks(2).filter(|sample| sample[1] != 0 && sample[1] != 255).count();
+        assert!(loud > pcm.len() / 16, "{name}: {loud}");
+    }
+    assert_eq!(server.panics(), 0);
+}
+
+/// A GET with a body comes through proxies, and what is in the body must not become a request: not by a head in it that grows
+/// when it is rewritten.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_a_body_is_no_request() {
+    let root = Root::new();
+    let server = server(&root, 20).await;
+    let inner = format!("PUT /y HTTP/1.1\r\nHost: h\r\n{MP3}\r\n");
+    // Its end is as long as the other head would grow.
+    let hidden = format!("{}GET /readyz HTTP/1.1\r\nHost:h\r\n\r\n", "x".repeat(60));
+    let last = "GET /none HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    for newline in ["\r\n", "\n"] {
+        let length = inner.len() + hidden.len();
+        let start = format!("GET /healthz HTTP/1.1\r\nHost: h{newline}Content-Length: {length}\r\nX: ");
+        // As much as is read at once, and all of it a head.
+        let head = format!("{start}{}\r\n\r\n", "x".repeat(8192 - start.len() - 4));
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(format!("{head}{inner}{hidden}{last}").as_bytes()).await.unwrap();
+        let mut answers = Vec::new();
+        socket.read_to_end(&mut answers).await.unwrap();
+        let answers = String::from_utf8(answers).unwrap();
+        let statuses: Vec<&str> =
+            answers.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.get(..3)).collect();
+        assert_eq!(statuses, ["200", "404"], "{answers}");
+    }
 }
 
 async fn tell(server: &Running, query: &str) -> Reply {

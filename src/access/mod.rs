@@ -1,7 +1,7 @@
 //! Who may read what.
 //!
-//! A request is looked at once, before its handler ([`admit`]), and gets a [`Pass`]; or it is refused. Recordings are behind
-//! [`Guarded`], which gives none without one. So a handler that forgets to ask does not compile.
+//! A request is looked at once, before its handler (`admit`), and gets a [`Pass`]; or it is refused. Recordings are behind
+//! `Guarded`, which gives none without one. So a handler that forgets to ask does not compile.
 //!
 //! | module | what is there |
 //! |---|---|

@@ -68,16 +68,21 @@ impl<S> Endless<S> {
         if [SOURCE, "PUT "].iter().any(|method| begins(came, method.as_bytes())) {
             return None;
         }
-        let has_no_body =
-            ["GET ", "HEAD ", "OPTIONS "].iter().any(|method| came.starts_with(method.as_bytes()));
-        // The next head begins where this one ends, if that is known.
-        Some(if has_no_body && came.ends_with(BLANK) { At::Head } else { At::Rest })
+        // The next head begins where this one ends, if this is one and no more, and has no body: what is in a body is not to
+        // be taken for a request, whatever it looks like.
+        let is_read = ["GET ", "HEAD ", "OPTIONS "].iter().any(|method| came.starts_with(method.as_bytes()));
+        let is_alone = end_of_head(came) == Some(came.len());
+        Some(match Head::parse(came) {
+            Some(head) if is_read && is_alone && !head.tells_of_a_body() => At::Head,
+            _ => At::Rest,
+        })
     }
 
     /// Decides what is to become of the head, as far as it is there.
     fn gathered(&mut self) {
-        let end = self.head.windows(BLANK.len()).position(|window| window == BLANK);
-        self.at = match end.map(|at| at + BLANK.len()) {
+        self.at = match end_of_head(&self.head) {
+            // As some write by hand: whether it is a head is for hyper to say.
+            _ if has_bare_line_feed(&self.head) => self.as_it_is(At::Rest),
             None if self.head.len() < self.head_most => At::Within,
             None => self.as_it_is(At::Rest),
             Some(end) => self.whole(end),
@@ -128,60 +133,89 @@ fn begins(bytes: &[u8], word: &[u8]) -> bool {
     !bytes.is_empty() && (bytes.starts_with(word) || word.starts_with(bytes))
 }
 
+/// Where a head ends that is at the beginning of these bytes, if it is there.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    let at = bytes.windows(BLANK.len()).position(|window| window == BLANK)?;
+    Some(at + BLANK.len())
+}
+
+/// Whether a line ends with `\n` alone. hyper takes that for an end as well, and nothing here does.
+fn has_bare_line_feed(bytes: &[u8]) -> bool {
+    let before = std::iter::once(&0).chain(bytes);
+    bytes.iter().zip(before).any(|(byte, before)| *byte == b'\n' && *before != b'\r')
+}
+
 /// The head of a request.
 struct Head<'a> {
-    method: &'a str,
-    target: &'a str,
-    version: &'a str,
-    headers: Vec<(&'a str, &'a str)>,
+    method: &'a [u8],
+    target: &'a [u8],
+    version: &'a [u8],
+    headers: Vec<(&'a [u8], &'a [u8])>,
 }
 
 impl<'a> Head<'a> {
-    /// As far as need be: what is wrong with it is for hyper to say.
+    /// As far as need be: what is wrong with it is for hyper to say. Names of stations come in all encodings.
     fn parse(head: &'a [u8]) -> Option<Self> {
-        let mut lines = std::str::from_utf8(head).ok()?.trim_end().split("\r\n");
-        let mut words = lines.next()?.split(' ');
+        let head = head.strip_suffix(BLANK)?;
+        if has_bare_line_feed(head) || head.windows(BLANK.len()).any(|window| window == BLANK) {
+            return None;
+        }
+        let mut lines =
+            head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let mut words = lines.next()?.split(|byte| *byte == b' ');
         let (method, target, version) = (words.next()?, words.next()?, words.next()?);
-        let is_known = matches!(version, HTTP_11 | "HTTP/1.0" | "ICE/1.0") && words.next().is_none();
-        let headers = lines.map(|line| line.split_once(':')).collect::<Option<_>>()?;
+        let is_known = [HTTP_11, "HTTP/1.0", "ICE/1.0"].iter().any(|known| version == known.as_bytes())
+            && words.next().is_none();
+        let header = |line: &'a [u8]| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let (name, value) = line.split_at_checked(colon)?;
+            // What goes on from the line before, or has a space before its colon, is for hyper to refuse.
+            let is_name = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+            is_name.then_some((name, value.get(1..).unwrap_or_default()))
+        };
+        let headers = lines.map(header).collect::<Option<_>>()?;
         is_known.then_some(Self { method, target, version, headers })
     }
 
-    fn header(&self, name: &str) -> Option<&'a str> {
-        let found = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.trim())
+    fn header(&self, name: &str) -> Option<&'a [u8]> {
+        let found = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name.as_bytes()));
+        found.map(|(_, value)| value.trim_ascii())
     }
 
-    /// Whether its body has no length, but there is one.
+    fn tells_of_a_body(&self) -> bool {
+        self.header("content-length").is_some() || self.header("transfer-encoding").is_some()
+    }
+
+    /// Whether its body has no length, but there is one. Where PCM is sent to, there is none then.
     fn is_endless(&self) -> bool {
-        let told = self.header("content-length").is_some() || self.header("transfer-encoding").is_some();
         let is_sound = || {
-            let kind = self.header("content-type").unwrap_or_default();
-            kind.starts_with("audio/") || kind.starts_with("application/ogg") || kind.starts_with("video/ogg")
+            let kind = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
+            ["audio/", "application/ogg", "video/ogg"].iter().any(|sound| kind.starts_with(sound.as_bytes()))
         };
-        !told && (self.method == "SOURCE" || is_sound())
+        let is_of_pcm = self.target.starts_with(b"/audio/");
+        !self.tells_of_a_body() && (self.method == b"SOURCE" || !is_of_pcm && is_sound())
     }
 
     fn is_empty(&self) -> bool {
-        self.header("content-length") == Some("0") && self.header("transfer-encoding").is_none()
+        self.header("content-length") == Some(b"0") && self.header("transfer-encoding").is_none()
     }
 
     /// As one of HTTP/1.1 that comes in chunks.
     fn in_chunks(&self, local: Option<SocketAddr>) -> Vec<u8> {
-        let mut head = format!("{} {} {HTTP_11}\r\n", self.method, self.target);
+        let mut head = [self.method, b" ", self.target, b" ", HTTP_11.as_bytes(), b"\r\n"].concat();
         for (name, value) in &self.headers {
-            head.extend([name, ":", value, "\r\n"]);
+            head.extend([*name, b":", *value, b"\r\n"].concat());
         }
-        // Who says none means where he is.
-        if let (None, Some(local)) = (self.header("host"), local) {
-            head.extend(["host: ", &local.to_string(), "\r\n"]);
+        if self.version != HTTP_11.as_bytes() {
+            // Which needs none: who says none means where he is.
+            if let (None, Some(local)) = (self.header("host"), local) {
+                head.extend(format!("host: {local}\r\n").into_bytes());
+            }
+            // It has been passed on here (RFC 9110 7.6.3), and may be a proxy's that says nothing else.
+            head.extend(b"via: 1.0 tailcast\r\n");
         }
-        // What was of another version has been passed on here (RFC 9110 7.6.3): it may be a proxy's that says nothing else.
-        if self.version != HTTP_11 {
-            head.push_str("via: 1.0 tailcast\r\n");
-        }
-        head.push_str("transfer-encoding: chunked\r\n\r\n");
-        head.into_bytes()
+        head.extend(b"transfer-encoding: chunked\r\n\r\n");
+        head
     }
 }
 
@@ -322,6 +356,11 @@ mod tests {
             "SOURCE /x",
             "PATCH /x HTTP/1.1\r\nContent-Type: audio/mpeg\r\n\r\n",
             "SOURCERY / HTTP/1.1\r\n\r\nabc",
+            "PUT /audio/x HTTP/1.1\r\nContent-Type: audio/wav\r\n\r\n",
+            "PUT /x HTTP/1.1\nContent-Type: audio/mpeg\n\nabc",
+            "PUT /x HTTP/1.1\r\nX: a\nContent-Length: 3\r\nContent-Type: audio/mpeg\r\n\r\nabc",
+            "PUT /x HTTP/1.1\r\nContent-Type: audio/mpeg\r\n Content-Length: 3\r\n\r\nabc",
+            "PUT /x HTTP/1.1\r\nContent-Type: audio/mpeg\r\nContent-Length : 3\r\n\r\nabc",
         ] {
             assert_eq!(handed_on(&[head.as_bytes()]).await, head.as_bytes(), "{head}");
         }
@@ -344,7 +383,17 @@ mod tests {
             );
         }
         // A body may look like anything.
-        let post = b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n";
-        assert_eq!(handed_on(&[post, SOURCE_HEAD]).await, [post, SOURCE_HEAD].concat());
+        for before in [
+            "POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n",
+            "GET / HTTP/1.1\r\nContent-Length: 100\r\n\r\n",
+            "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "GET / HTTP/1.1\nContent-Length: 100\r\nX: y\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: y\nContent-Length: 100\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: y\r\n Content-Length: 100\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nContent-Length: 100\r\n\r\n",
+        ] {
+            let whole = [before.as_bytes(), SOURCE_HEAD].concat();
+            assert_eq!(handed_on(&[before.as_bytes(), SOURCE_HEAD]).await, whole, "{before}");
+        }
     }
 }

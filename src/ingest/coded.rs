@@ -4,6 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use bytes::{Buf, Bytes};
 use symphonia::core::codecs::CodecParameters;
+use symphonia::core::codecs::audio::AudioCodecParameters;
 use symphonia::core::common::Limit;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
@@ -127,7 +128,10 @@ fn is_end(error: &Error) -> bool {
 /// What of a body is decoded.
 struct Track {
     id: u32,
+    params: AudioCodecParameters,
     decoder: Decoder,
+    /// Of MPEG's packets, what they are decoded to.
+    signature: Option<[u8; 3]>,
     /// Whether what the packets say of the sound in them is to be heard: not with MPEG, where it is said of the first file of
     /// those that are sent one after another.
     trims: bool,
@@ -141,7 +145,8 @@ impl Track {
         let track = format.default_track(TrackType::Audio).ok_or_else(nothing)?;
         let Some(CodecParameters::Audio(params)) = &track.codec_params else { return Err(nothing()) };
         let trims = coding != Coding::Mpeg;
-        Ok(Self { id: track.id, decoder: Decoder::new(params)?, trims, spec: None })
+        let (params, decoder) = (params.clone(), Decoder::new(params)?);
+        Ok(Self { id: track.id, params, decoder, signature: None, trims, spec: None })
     }
 
     /// Decodes a packet into `pcm`; `None` if there is nothing of it to be heard.
@@ -149,6 +154,9 @@ impl Track {
         pcm.clear();
         if packet.track_id != self.id {
             return Ok(None);
+        }
+        if !self.trims {
+            self.look_at_header(packet)?;
         }
         let Some(decoded) = self.decoder.decode(packet) else {
             let Some(spec) = self.spec else { return Ok(None) };
@@ -168,6 +176,25 @@ impl Track {
         self.spec = Some(spec);
         Ok(Some(spec))
     }
+}
+
+impl Track {
+    /// Begins anew where an MPEG stream goes on at another rate or with other channels, which one decoder does not.
+    fn look_at_header(&mut self, packet: &Packet) -> Result<(), CodedError> {
+        let signature = mpeg_signature(&packet.data);
+        if signature.is_some() && self.signature.is_some() && signature != self.signature {
+            self.decoder = Decoder::new(&self.params)?;
+            self.spec = None;
+        }
+        self.signature = signature.or(self.signature);
+        Ok(())
+    }
+}
+
+/// What of an MPEG header (ISO 11172-3 2.4.1.3) says what its packet is decoded to: version, rate, whether it is mono.
+fn mpeg_signature(packet: &[u8]) -> Option<[u8; 3]> {
+    let [_, version, rate, mode, ..] = packet else { return None };
+    Some([version & 0x18, rate & 0x0c, u8::from(mode >> 6 == 3)])
 }
 
 /// The samples of a packet that are to be heard.

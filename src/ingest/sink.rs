@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,7 +52,11 @@ impl Sink {
     /// 507 when there is no room for all of them, 409 when somebody else writes to the file, 500 when the system does not
     /// take them. [`len`](Self::len) says how much is there.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
-        let there = self.file.metadata().map_err(|error| self.failed(&error))?.len();
+        let metadata = self.file.metadata().map_err(|error| self.failed(&error))?;
+        if metadata.nlink() == 0 {
+            return Err(Problem::conflict("the recording was removed while it was sent"));
+        }
+        let there = metadata.len();
         if there != self.len {
             self.len = there;
             return Err(Problem::conflict("another program writes to the recording's file"));

@@ -17,11 +17,15 @@ use super::sink::Sink;
 use super::store::{self, Change};
 use super::{Ingest, Turn};
 use crate::error::Problem;
-use crate::recording::{Catalogue, Recording, RecordingError, RecordingName};
+use crate::recording::{Catalogue, RecordingError, RecordingName};
 
 /// What is sent right now, by its mount.
 #[derive(Debug, Default)]
-pub(crate) struct Sources(Mutex<HashMap<RecordingName, OnAir>>);
+pub(crate) struct Sources {
+    on_air: Mutex<HashMap<RecordingName, OnAir>>,
+    /// What was sent last to a mount whose name is not that of the recording.
+    last: Mutex<HashMap<RecordingName, RecordingName>>,
+}
 
 /// Where a source is.
 #[derive(Debug)]
@@ -46,7 +50,7 @@ pub(crate) enum Titled {
 impl Sources {
     /// Where what a mount plays from now on belongs, if something is sent to it.
     pub(crate) fn titled(&self, mount: &RecordingName, title: &str) -> Option<Titled> {
-        match self.0.lock().get_mut(mount)? {
+        match self.on_air.lock().get_mut(mount)? {
             OnAir::Before(waits) => {
                 *waits = Some(title.to_owned());
                 Some(Titled::Waits)
@@ -56,22 +60,25 @@ impl Sources {
     }
 
     fn is_connected(&self, mount: &RecordingName) {
-        self.0.lock().insert(mount.clone(), OnAir::Before(None));
+        self.on_air.lock().insert(mount.clone(), OnAir::Before(None));
     }
 
     /// Gives the title that has waited.
     fn is_at(&self, mount: &RecordingName, recording: &RecordingName, at: u64) -> Option<String> {
         let on_air = OnAir::Recorded { recording: recording.clone(), at };
-        match self.0.lock().insert(mount.clone(), on_air) {
+        match self.on_air.lock().insert(mount.clone(), on_air) {
             Some(OnAir::Before(title)) => title,
             _ => None,
         }
     }
 
     fn is_off(&self, mount: &RecordingName) {
-        self.0.lock().remove(mount);
+        self.on_air.lock().remove(mount);
     }
 }
+
+/// Recordings of a mount that can begin in one second.
+const MOST_IN_A_SECOND: u32 = 100;
 
 /// Records what a source sends.
 #[derive(Debug)]
@@ -156,19 +163,24 @@ impl Recorder {
         Ok(())
     }
 
-    /// Goes on with the mount's recording if that grows still and is of the same format, or else begins one: under the mount's
-    /// name, or if that is taken, with the time behind it.
+    /// Goes on with what the mount has recorded last if that grows still and is of the same format, or else begins a
+    /// recording: under the mount's name, or if that is taken, with the time behind it.
     fn open(&mut self, spec: PcmSpec) -> Result<Open, Problem> {
         let of_mount = self.turn.take().or_else(|| self.ingest.turn(&self.mount));
         let (name, turn) = match (of_mount, self.catalogue.find(&self.mount)) {
-            (Some(turn), Ok(recording)) if self.goes_on(&recording, spec) => {
-                let file = store::go_on(&self.catalogue, &self.mount)?;
-                return self.opened(self.mount.clone(), file, turn, spec);
+            (Some(turn), Ok(_)) if self.goes_on(&self.mount, spec) => {
+                return self.go_on(self.mount.clone(), turn, spec);
             }
             (Some(turn), Err(RecordingError::NotFound(_))) => (self.mount.clone(), turn),
             (of_mount, _) => {
                 // Nobody else sends to it meanwhile.
                 self.turn = of_mount;
+                let last = self.ingest.sources.last.lock().get(&self.mount).cloned();
+                if let Some(last) = last.filter(|last| self.goes_on(last, spec))
+                    && let Some(turn) = self.ingest.turn(&last)
+                {
+                    return self.go_on(last, turn, spec);
+                }
                 self.dated()?
             }
         };
@@ -183,11 +195,17 @@ impl Recorder {
         self.opened(name, file, turn, spec)
     }
 
-    /// Whether sound can be appended to the mount's recording: not behind a part of a frame, which a full disk may have left.
-    fn goes_on(&self, recording: &Recording, spec: PcmSpec) -> bool {
-        let bytes = self.catalogue.file_of(&self.mount).map(|(_, bytes)| bytes);
+    /// Whether sound can be appended to a recording: not behind a part of a frame, which a full disk may have left.
+    fn goes_on(&self, name: &RecordingName, spec: PcmSpec) -> bool {
+        let Ok(recording) = self.catalogue.find(name) else { return false };
+        let bytes = self.catalogue.file_of(name).map(|(_, bytes)| bytes);
         let is_whole = bytes.is_ok_and(|bytes| bytes.is_multiple_of(spec.frame_bytes() as u64));
         recording.extent().is_growing() && recording.spec() == spec && recording.is_raw() && is_whole
+    }
+
+    fn go_on(&self, name: RecordingName, turn: Turn, spec: PcmSpec) -> Result<Open, Problem> {
+        let file = store::go_on(&self.catalogue, &name)?;
+        self.opened(name, file, turn, spec)
     }
 
     fn opened(&self, name: RecordingName, file: File, turn: Turn, spec: PcmSpec) -> Result<Open, Problem> {
@@ -196,13 +214,23 @@ impl Recorder {
         Ok(Open { name, sink, spec })
     }
 
-    /// The mount's name with the time behind it.
+    /// The mount's name with the time behind it, and a number if there is one of that second.
     fn dated(&self) -> Result<(RecordingName, Turn), Problem> {
         let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H.%M.%S");
-        let name = RecordingName::parse(&format!("{} {now}", self.mount))?;
-        let turn =
-            self.ingest.turn(&name).ok_or_else(|| Problem::conflict(format!("`{name}` is being written")))?;
-        Ok((name, turn))
+        for number in 1..=MOST_IN_A_SECOND {
+            let number = if number == 1 { String::new() } else { format!(" {number}") };
+            let name = RecordingName::parse(&format!("{} {now}{number}", self.mount))?;
+            if let Some(turn) = self.ingest.turn(&name)
+                && matches!(self.catalogue.file_of(&name), Err(RecordingError::NotFound(_)))
+            {
+                self.ingest.sources.last.lock().insert(self.mount.clone(), name.clone());
+                return Ok((name, turn));
+            }
+        }
+        Err(Problem::conflict(format!(
+            "there are {MOST_IN_A_SECOND} recordings of `{}` of this second",
+            self.mount
+        )))
     }
 
     /// What is recorded stays so, whatever it ended by. More of it may come until it has stood still for the growth timeout:

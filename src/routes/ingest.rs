@@ -293,6 +293,9 @@ fn named(path: &str, kind: Kind) -> Result<(RecordingName, &'static str), Proble
     let by_extension =
         path.rsplit_once('.').and_then(|(stem, extension)| Some((stem, Format::from_extension(extension)?)));
     match (by_extension, kind) {
+        (None, _) if is_coded(path) => Err(Problem::media_type(format!(
+            "`{path}` is a name of coded sound; what comes here is WAV or raw PCM"
+        ))),
         (None, Kind::Wav) => Ok((RecordingName::parse(path)?, "wav")),
         (None, Kind::Raw(_)) => Ok((RecordingName::parse(path)?, "pcm")),
         // Programs that send files mostly do not say what is in them.

@@ -110,7 +110,10 @@ const ENDINGS: [&str; 8] = ["mp3", "ogg", "oga", "opus", "aac", "flac", "m4a", "
 /// What a source calls itself.
 fn title(headers: &HeaderMap) -> Option<String> {
     let given = headers.get("ice-name").or_else(|| headers.get("icy-name"))?;
-    let title = String::from_utf8_lossy(given.as_bytes()).trim().to_owned();
+    // Old encoders say it in ISO 8859-1.
+    let latin = || given.as_bytes().iter().copied().map(char::from).collect();
+    let title = std::str::from_utf8(given.as_bytes()).map_or_else(|_| latin(), str::to_owned);
+    let title = title.trim().to_owned();
     (!title.is_empty()).then_some(title)
 }
 
