@@ -1,11 +1,18 @@
-//! Packets of other programs' codecs, decoded to samples: by Symphonia, and by libopus what that leaves out. Both give the same
-//! samples on every machine.
+//! Sound that other programs have coded: its container, and its packets decoded to samples, by Symphonia and by libopus what
+//! that leaves out. Both give the same samples on every machine.
 
 mod opus;
 
 use symphonia::core::audio::{AudioSpec, Channels, GenericAudioBufferRef};
+use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::common::Limit;
+use symphonia::core::errors::Error;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
 use opus::Opus;
@@ -14,6 +21,34 @@ use opus::Opus;
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct DecoderError(pub(crate) String);
+
+/// Bytes that one tag may have. Pictures are not read at all.
+const TAG_BYTES: usize = 64 * 1024;
+
+/// Opens what a source holds, by what is in it: what it is called may be wrong. Blocks.
+///
+/// # Errors
+/// When it is nothing that can be understood, or cannot be read.
+pub(crate) fn open(source: impl MediaSource + 'static) -> Result<Box<dyn FormatReader>, Error> {
+    let stream = MediaSourceStream::new(Box::new(source), Default::default());
+    let metadata = MetadataOptions::default()
+        .limit_tag_bytes(Limit::Maximum(TAG_BYTES))
+        .limit_visual_bytes(Limit::Maximum(0));
+    symphonia::default::get_probe().probe(&Hint::new(), stream, FormatOptions::default(), metadata)
+}
+
+/// The track that is heard unless another is chosen, and what it is coded with.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn track(reader: &dyn FormatReader) -> Result<(&Track, &AudioCodecParameters), DecoderError> {
+    let track = reader.default_track(TrackType::Audio);
+    let coded = track.and_then(|track| match &track.codec_params {
+        Some(CodecParameters::Audio(params)) => Some((track, params)),
+        _ => None,
+    });
+    coded.ok_or_else(|| DecoderError("there is no sound in it".to_owned()))
+}
 
 /// What comes out of a decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,20 +3,16 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use bytes::{Buf, Bytes};
-use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::AudioCodecParameters;
-use symphonia::core::common::Limit;
 use symphonia::core::errors::Error;
-use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
-use symphonia::core::meta::MetadataOptions;
+use symphonia::core::formats::FormatReader;
+use symphonia::core::io::MediaSource;
 use symphonia::core::packet::Packet;
 use tailcast_codecs::pcm::Endian;
 use tailcast_codecs::{PcmSpec, SampleFormat};
 use tokio::sync::mpsc;
 
-use crate::decoder::{Decoder, DecoderError};
+use crate::decoder::{self, Decoder, DecoderError};
 use crate::error::Problem;
 
 /// How sound that is sent can be coded.
@@ -41,15 +37,6 @@ impl Coding {
             "audio/aac" | "audio/aacp" | "audio/x-aac" => Some(Self::Aac),
             "audio/flac" | "audio/x-flac" => Some(Self::Flac),
             _ => None,
-        }
-    }
-
-    fn extension(self) -> &'static str {
-        match self {
-            Self::Mpeg => "mp3",
-            Self::Ogg => "ogg",
-            Self::Aac => "aac",
-            Self::Flac => "flac",
         }
     }
 }
@@ -77,9 +64,6 @@ pub(crate) enum CodedError {
 /// Packets in a row of which nothing can be made: behind these it is something else.
 const MOST_BROKEN: u32 = 256;
 
-/// Bytes that one tag may have.
-const TAG_BYTES: usize = 64 * 1024;
-
 /// Decodes what comes until it ends, and gives `take` the sound: as 16-bit little-endian PCM, in whole frames, and what that is.
 /// A packet that cannot be decoded is silence of its length. Blocks.
 ///
@@ -90,16 +74,9 @@ pub(crate) fn decode(
     coding: Coding,
     mut take: impl FnMut(PcmSpec, &[u8]) -> Result<(), Problem>,
 ) -> Result<(), CodedError> {
-    let stream = MediaSourceStream::new(Box::new(source), Default::default());
-    let mut hint = Hint::new();
-    hint.with_extension(coding.extension());
-    let metadata = MetadataOptions::default()
-        .limit_tag_bytes(Limit::Maximum(TAG_BYTES))
-        .limit_visual_bytes(Limit::Maximum(0));
-    let probed = symphonia::default::get_probe().probe(&hint, stream, FormatOptions::default(), metadata);
-    let mut format = match probed {
+    let mut format = match decoder::open(source) {
         Err(error) if is_end(&error) => return Ok(()),
-        probed => probed.map_err(CodedError::Container)?,
+        opened => opened.map_err(CodedError::Container)?,
     };
     let mut track = Track::of(&*format, coding)?;
     let (mut broken, mut pcm) = (0, Vec::new());
@@ -141,9 +118,7 @@ struct Track {
 
 impl Track {
     fn of(format: &dyn FormatReader, coding: Coding) -> Result<Self, CodedError> {
-        let nothing = || CodedError::Container(Error::Unsupported("there is no sound in it"));
-        let track = format.default_track(TrackType::Audio).ok_or_else(nothing)?;
-        let Some(CodecParameters::Audio(params)) = &track.codec_params else { return Err(nothing()) };
+        let (track, params) = decoder::track(format)?;
         let trims = coding != Coding::Mpeg;
         let (params, decoder) = (params.clone(), Decoder::new(params)?);
         Ok(Self { id: track.id, params, decoder, signature: None, trims, spec: None })
@@ -176,9 +151,7 @@ impl Track {
         self.spec = Some(spec);
         Ok(Some(spec))
     }
-}
 
-impl Track {
     /// Begins anew where an MPEG stream goes on at another rate or with other channels, which one decoder does not.
     fn look_at_header(&mut self, packet: &Packet) -> Result<(), CodedError> {
         let signature = mpeg_signature(&packet.data);

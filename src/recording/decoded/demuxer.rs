@@ -6,22 +6,18 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::AudioCodecParameters;
-use symphonia::core::common::Limit;
 use symphonia::core::errors::Error;
-use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_OGG};
-use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
-use symphonia::core::meta::{MetadataOptions, RawValue, StandardTag};
+use symphonia::core::formats::{FormatReader, SeekMode, SeekTo, Track};
+use symphonia::core::io::MediaSource;
+use symphonia::core::meta::{RawValue, StandardTag};
 use symphonia::core::packet::Packet as Coded;
 use symphonia::core::units::Timestamp;
 
 use super::DecodedError;
+use crate::decoder;
 
-/// Bytes that one tag may have. Pictures are not read at all.
-const TAG_BYTES: usize = 64 * 1024;
 /// Packets of other tracks (a film's, a picture's) that may come one after another.
 const MOST_FOREIGN: usize = 65_536;
 
@@ -80,14 +76,7 @@ impl Demuxer {
             len: file.metadata()?.len(),
             failure: Arc::clone(&failure),
         };
-        let stream = MediaSourceStream::new(Box::new(source), Default::default());
-        let metadata = MetadataOptions::default()
-            .limit_tag_bytes(Limit::Maximum(TAG_BYTES))
-            .limit_visual_bytes(Limit::Maximum(0));
-        // Without a hint: the name of a file may be wrong.
-        let probed =
-            symphonia::default::get_probe().probe(&Hint::new(), stream, FormatOptions::default(), metadata);
-        let reader = probed.map_err(|error| failed(&failure, &error))?;
+        let reader = decoder::open(source).map_err(|error| failed(&failure, &error))?;
         let kind = match reader.format_info().format {
             FORMAT_ID_ISOMP4 => Kind::Mp4,
             FORMAT_ID_FLAC | FORMAT_ID_OGG => Kind::Indexed,
@@ -97,9 +86,8 @@ impl Demuxer {
             let why = "it is several Ogg streams one after another, which are no single recording";
             return Err(DecodedError::Unusable(why.to_owned()));
         }
-        let nothing = || DecodedError::Unusable("there is no sound in it".to_owned());
-        let track = reader.default_track(TrackType::Audio).ok_or_else(nothing)?.clone();
-        let Some(CodecParameters::Audio(params)) = track.codec_params.clone() else { return Err(nothing()) };
+        let (track, params) = decoder::track(&*reader)?;
+        let (track, params) = (track.clone(), params.clone());
         Ok(Self { reader, track, params, kind, ticks: (1, 1), failure })
     }
 
