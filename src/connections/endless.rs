@@ -71,11 +71,10 @@ impl<S> Endless<S> {
         // The next head begins where this one ends, if this is one and no more, and has no body: what is in a body is not to
         // be taken for a request, whatever it looks like.
         let is_read = ["GET ", "HEAD ", "OPTIONS "].iter().any(|method| came.starts_with(method.as_bytes()));
-        let is_alone = end_of_head(came) == Some(came.len());
-        Some(match Head::parse(came) {
-            Some(head) if is_read && is_alone && !head.tells_of_a_body() => At::Head,
-            _ => At::Rest,
-        })
+        match is_read.then(|| Head::parse(came)).flatten() {
+            Some(head) if !head.tells_of_a_body() => Some(At::Head),
+            _ => Some(At::Rest),
+        }
     }
 
     /// Decides what is to become of the head, as far as it is there.
@@ -157,7 +156,8 @@ struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// As far as need be: what is wrong with it is for hyper to say. Names of stations come in all encodings.
+    /// Of one head and nothing else, as far as need be: what is wrong with it is for hyper to say. Names of stations come in
+    /// all encodings.
     fn parse(head: &'a [u8]) -> Option<Self> {
         let head = head.strip_suffix(BLANK)?;
         if has_bare_line_feed(head) || head.windows(BLANK.len()).any(|window| window == BLANK) {

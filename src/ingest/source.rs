@@ -167,7 +167,7 @@ impl Recorder {
     /// recording: under the mount's name, or if that is taken, with the time behind it.
     fn open(&mut self, spec: PcmSpec) -> Result<Open, Problem> {
         let of_mount = self.turn.take().or_else(|| self.ingest.turn(&self.mount));
-        let (name, turn) = match (of_mount, self.catalogue.find(&self.mount)) {
+        let (name, turn) = match (of_mount, self.catalogue.file_of(&self.mount)) {
             (Some(turn), Ok(_)) if self.goes_on(&self.mount, spec) => {
                 return self.go_on(self.mount.clone(), turn, spec);
             }
