@@ -173,7 +173,9 @@ fn split_at_signature(text: &str) -> Option<(&str, &str)> {
     text.split_at_checked(value)
 }
 
+/// What came from outside, as the log has it.
 fn logged(text: &str) -> String {
+    let text = without_signature(text);
     text.chars().take(LOGGED).collect()
 }
 
@@ -186,7 +188,7 @@ impl Record {
             begun: Instant::now(),
             client,
             method: request.method().clone(),
-            target: logged(&without_signature(target)),
+            target: logged(target),
             agent: text(request.headers(), &header::USER_AGENT),
             status: None,
             problem: None,
@@ -261,22 +263,10 @@ impl Drop for Record {
         match &record.problem {
             // The client's own slip is none of the operator's.
             Some(problem) if problem.status().is_server_error() => {
-                log!(
-                    warn,
-                    record,
-                    "refused",
-                    kind = problem.slug(),
-                    detail = logged(&without_signature(problem.detail()))
-                );
+                log!(warn, record, "refused", kind = problem.slug(), detail = logged(problem.detail()));
             }
             Some(problem) => {
-                log!(
-                    info,
-                    record,
-                    "refused",
-                    kind = problem.slug(),
-                    detail = logged(&without_signature(problem.detail()))
-                )
+                log!(info, record, "refused", kind = problem.slug(), detail = logged(problem.detail()))
             }
             None if record.is_routine() => log!(debug, record, "answered"),
             None => log!(info, record, "answered", listened = heard),

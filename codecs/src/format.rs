@@ -42,6 +42,13 @@ impl Format {
         extension.parse().ok()
     }
 
+    /// What stands before the extension in a path that has a format's, and that format.
+    pub fn split_extension(path: &str) -> Option<(&str, Self)> {
+        let (stem, extension) = path.rsplit_once('.')?;
+        let format = Self::from_extension(extension)?;
+        (!stem.is_empty() && !stem.ends_with('/')).then_some((stem, format))
+    }
+
     /// The format that a media type (`type/subtype`, without parameters) asks for.
     pub fn from_media_type(media_type: &str) -> Option<Self> {
         const NAMES: [(&str, Format); 9] = [

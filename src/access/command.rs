@@ -123,10 +123,7 @@ fn name_in<'a>(kind: &str, rest: &'a str) -> Option<&'a str> {
     let without = |ending| rest.strip_suffix(ending);
     match kind {
         // As the server takes it, where there is a recording of that name.
-        "/audio/" => match rest.rsplit_once('.') {
-            Some((stem, extension)) if Format::from_extension(extension).is_some() => Some(stem),
-            _ => Some(rest),
-        },
+        "/audio/" => Some(Format::split_extension(rest).map_or(rest, |(stem, _)| stem)),
         "/hls/" => rest.strip_suffix(MULTIVARIANT)?.strip_suffix('/'),
         "/waveform/" => without(".json").or_else(|| without(".dat")),
         "/recordings/" => without("/events").or_else(|| without("/chapters.json")).or(Some(rest)),

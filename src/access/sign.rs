@@ -7,9 +7,9 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::Sha256;
-use tailcast_codecs::grid::NANOS;
 
 use crate::recording::RecordingName;
+use crate::time::in_seconds;
 
 /// The fewest bytes of a key: as many as HMAC-SHA256 gives.
 const FEWEST: usize = 32;
@@ -71,7 +71,7 @@ impl Key {
     pub fn sign(&self, grant: &Grant) -> String {
         let Part { from, to } = grant.part;
         let time = |name: &str, nanos: Option<u64>| {
-            nanos.map(|nanos| format!("{name}={}.{:09}&", nanos / NANOS, nanos % NANOS)).unwrap_or_default()
+            nanos.map(|nanos| format!("{name}={}&", in_seconds(nanos))).unwrap_or_default()
         };
         let sig = BASE64_URL_SAFE_NO_PAD.encode(self.mac(grant).finalize().into_bytes());
         format!("{}{}expires={}&sig={sig}", time("from", from), time("to", to), grant.expires)

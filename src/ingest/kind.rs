@@ -1,5 +1,6 @@
 //! What a body of sound says it is.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use http::{HeaderMap, header};
@@ -27,8 +28,7 @@ impl Kind {
     /// 400 when the format cannot be understood, 415 when the type is not taken.
     pub(crate) fn of(headers: &HeaderMap, pcm: Option<&str>) -> Result<Self, Problem> {
         let pcm = pcm.map(PcmSpec::from_str).transpose().map_err(|error| Problem::parameter("pcm", error))?;
-        let whole = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let whole = whole.unwrap_or_default();
+        let whole = content_type(headers);
         let (media_type, parameters) = whole.split_once(';').unwrap_or((&whole, ""));
         match media_type.trim().to_ascii_lowercase().as_str() {
             "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => Ok(Self::Wav),
@@ -40,14 +40,23 @@ impl Kind {
             "audio/l8" => network("u8", parameters).map(Self::Raw),
             "audio/l16" => network("s16be", parameters).map(Self::Raw),
             "audio/l24" => network("s24be", parameters).map(Self::Raw),
-            _ => {
-                let given: String = whole.chars().take(200).collect();
-                Err(Problem::media_type(format!(
-                    "`{given}` is not taken (taken: {TAKEN}); sound comes as PCM"
-                )))
-            }
+            _ => Err(Problem::media_type(format!(
+                "`{}` is not taken (taken: {TAKEN}); sound comes as PCM",
+                quoted(&whole)
+            ))),
         }
     }
+}
+
+/// What a body says it is, with its parameters; nothing if it does not say.
+pub(crate) fn content_type(headers: &HeaderMap) -> Cow<'_, str> {
+    let given = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    given.unwrap_or_default()
+}
+
+/// As much of it as is told.
+pub(crate) fn quoted(content_type: &str) -> String {
+    content_type.chars().take(200).collect()
 }
 
 /// The format of `audio/L16` and its like, whose rate has to be said and whose channels are one otherwise.

@@ -144,7 +144,8 @@ impl Layout {
         sidecar
     }
 
-    fn is_decoded(&self) -> bool {
+    /// Whether it is a coded file's: that is all there from the first, and nothing is decoded to know it.
+    pub(super) fn is_decoded(&self) -> bool {
         matches!(self, Self::Decoded(_))
     }
 }

@@ -4,7 +4,6 @@
 //! where they are, ever further apart: more of them are there when the recording is longer, and those before a moment say
 //! which recording it is as far as that moment, on every server that has it.
 
-use super::file::Layout;
 use super::reading::patiently;
 use super::{Recording, RecordingError};
 
@@ -42,7 +41,7 @@ impl Recording {
     /// As [`read`](Self::read).
     pub fn identity(&self, frames: u64) -> Result<Option<blake3::Hash>, RecordingError> {
         let count = places(frames);
-        if self.is_decoded() {
+        if self.layout().is_decoded() {
             return if count > 0 { self.digest(frames).map(Some) } else { Ok(None) };
         }
         let known = self.identities.lock().clone();
@@ -59,7 +58,7 @@ impl Recording {
 
     /// Whether the [`identity`](Self::identity) of so many frames can be told without reading.
     pub fn knows_identity(&self, frames: u64) -> bool {
-        match self.is_decoded() {
+        match self.layout().is_decoded() {
             true => places(frames) == 0 || self.known_digest(frames).is_some(),
             false => self.identities.lock().len() >= places(frames),
         }
@@ -67,15 +66,10 @@ impl Recording {
 
     /// The same if it was told before.
     pub fn known_identity(&self, frames: u64) -> Option<blake3::Hash> {
-        match self.is_decoded() {
+        match self.layout().is_decoded() {
             true => self.known_digest(frames).filter(|_| places(frames) > 0),
             false => self.identities.lock().get(places(frames).checked_sub(1)?).copied(),
         }
-    }
-
-    /// Whether it is a coded file: that is all there from the first, and nothing is decoded to know it.
-    fn is_decoded(&self) -> bool {
-        matches!(self.layout(), Layout::Decoded(_))
     }
 
     fn identities_after(

@@ -104,7 +104,7 @@ impl Recording {
     pub async fn get(self: &Arc<Self>, frames: Range<u64>) -> Result<Vec<u8>, RecordingError> {
         let mut bytes = Vec::new();
         // What is wrong will be found wrong by the other thread, too, if it still is.
-        if self.is_near() && self.try_get(&frames, &mut bytes).is_ok_and(|got| got) {
+        if self.is_near() && self.try_get(&frames, &mut bytes) {
             return Ok(bytes);
         }
         let recording = Arc::clone(self);
@@ -116,12 +116,12 @@ impl Recording {
     }
 
     /// Reads whole frames without waiting; false if they are not at hand.
-    fn try_get(&self, frames: &Range<u64>, buffer: &mut Vec<u8>) -> Result<bool, RecordingError> {
+    fn try_get(&self, frames: &Range<u64>, buffer: &mut Vec<u8>) -> bool {
         let Layout::Decoded(decoded) = self.layout() else {
-            return self.try_read(slice::from_ref(frames), buffer, near::read).map(|()| true);
+            return self.try_read(slice::from_ref(frames), buffer, near::read).is_ok();
         };
         self.make_room(slice::from_ref(frames), buffer);
-        Ok(decoded.read_at_hand(frames.start, buffer) && self.confirm(near::read).is_ok())
+        decoded.read_at_hand(frames.start, buffer) && self.confirm(near::read).is_ok()
     }
 
     /// Reads whole frames: `buffer` then holds the interleaved bytes of source frames `frames`. Blocks.

@@ -116,19 +116,12 @@ impl Wanted {
         Ok(Found::Sound { rendition, format, named: named.is_some() })
     }
 
-    /// The name in the path without the extension that is a format's, if it has one.
-    fn by_extension(&self) -> Option<(&str, Format)> {
-        let (stem, extension) = self.path.rsplit_once('.')?;
-        let format = Format::from_extension(extension)?;
-        (!stem.is_empty() && !stem.ends_with('/')).then_some((stem, format))
-    }
-
     /// The recording that the path means, and the format if the parameter or else the path's extension names one; if all
     /// that can be told without waiting for a disk.
     fn at_hand(&self, catalogue: &Guarded) -> Option<(Opened, Option<Format>)> {
         // What is wrong with it is said by who looks for it in earnest.
         let chosen = self.query.format().ok()?;
-        let by_extension = self.by_extension();
+        let by_extension = Format::split_extension(&self.path);
         let name = RecordingName::parse(by_extension.map_or(&self.path, |(stem, _)| stem)).ok()?;
         let named = chosen.or(by_extension.map(|(_, format)| format));
         Some((catalogue.part_at_hand(&self.pass, &name)?, named))
@@ -138,7 +131,7 @@ impl Wanted {
     fn recording(&self, catalogue: &Guarded) -> Result<(Opened, Option<Format>), Problem> {
         let chosen = self.query.format()?;
         let find = |name: &str| catalogue.find_part(&self.pass, &RecordingName::parse(name)?);
-        let by_extension = self.by_extension();
+        let by_extension = Format::split_extension(&self.path);
         let Some((stem, format)) = by_extension else { return Ok((find(&self.path)?, chosen)) };
         let without = match find(stem) {
             Ok(found) => return Ok((found, chosen.or(Some(format)))),

@@ -290,9 +290,7 @@ fn is_complete(headers: &HeaderMap) -> Result<Option<bool>, Problem> {
 
 /// The recording that is to be begun, and the extension of its file.
 fn named(path: &str, kind: Kind) -> Result<(RecordingName, &'static str), Problem> {
-    let by_extension =
-        path.rsplit_once('.').and_then(|(stem, extension)| Some((stem, Format::from_extension(extension)?)));
-    match (by_extension, kind) {
+    match (Format::split_extension(path), kind) {
         (None, _) if is_coded(path) => Err(Problem::media_type(format!(
             "`{path}` is a name of coded sound; what comes here is WAV or raw PCM"
         ))),
@@ -313,8 +311,7 @@ fn named(path: &str, kind: Kind) -> Result<(RecordingName, &'static str), Proble
 /// The recording that a path means: of that name, else without the extension of a format.
 async fn existing(app: &App, pass: Pass, path: &str) -> Result<RecordingName, Problem> {
     let name = RecordingName::parse(path)?;
-    let stem = path.rsplit_once('.').filter(|(_, extension)| Format::from_extension(extension).is_some());
-    let stem = stem.and_then(|(stem, _)| RecordingName::parse(stem).ok());
+    let stem = Format::split_extension(path).and_then(|(stem, _)| RecordingName::parse(stem).ok());
     let guarded = app.catalogue.clone();
     blocking(move || match (guarded.file_of(&pass, &name), stem) {
         (Err(RecordingError::NotFound(_)), Some(stem)) => guarded.file_of(&pass, &stem).map(|_| stem),
@@ -416,17 +413,17 @@ impl Sending {
             }
         }
         let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
-        let (len, status_of) = blocking(move || end(&ingest, &catalogue, &name, sink, complete)).await??;
-        let mut response = match (complete, status_of) {
-            (true, Some((_, summary))) => (status, Json(summary)).into_response(),
+        let ended = blocking(move || end(&ingest, &catalogue, &name, sink, complete)).await??;
+        let mut response = match (complete, ended.summary) {
+            (true, Some(summary)) => (status, Json(summary)).into_response(),
             _ => status.into_response(),
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(OFFSET, HeaderValue::from(len.1));
+        headers.insert(OFFSET, HeaderValue::from(ended.len));
         headers.insert(COMPLETE, HeaderValue::from_static(if complete { "?1" } else { "?0" }));
         if status == StatusCode::CREATED {
-            headers.insert(header::LOCATION, text(&len.0));
+            headers.insert(header::LOCATION, text(&ended.path));
         }
         Ok(response)
     }
@@ -440,8 +437,14 @@ impl Sending {
     }
 }
 
-/// What is told of a recording whose body has ended: its path and its length; and what it is, if that can be told.
-type Ended = ((String, u64), Option<(RecordingName, Summary)>);
+/// What is told of a recording whose body has ended.
+struct Ended {
+    path: String,
+    /// Bytes.
+    len: u64,
+    /// `None` if it cannot be told what it is.
+    summary: Option<Summary>,
+}
 
 /// Ends a body, and if it was the last of its recording that too. Blocks.
 fn end(
@@ -458,5 +461,5 @@ fn end(
     let path = audio_path(name, Format::Wav);
     let path = path.strip_suffix(".wav").unwrap_or(&path).to_owned();
     let status = catalogue.find(name).and_then(|recording| recording.status()).ok();
-    Ok(((path, sink.len()), status.map(|status| (name.clone(), Summary::of(&status)))))
+    Ok(Ended { path, len: sink.len(), summary: status.map(|status| Summary::of(&status)) })
 }

@@ -20,6 +20,7 @@ use super::ingest::{Sending, Writer, busy};
 use super::{App, blocking, fresh, query};
 use crate::error::Problem;
 use crate::ingest::coded::{Coding, Source};
+use crate::ingest::kind::{content_type, quoted};
 use crate::ingest::source::{Recorder, Titled};
 use crate::ingest::store;
 use crate::metrics::Metrics;
@@ -80,11 +81,10 @@ async fn pass_on(mut sending: Sending, pieces: mpsc::Sender<Bytes>, metrics: Arc
 }
 
 fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
-    let given = headers.get(header::CONTENT_TYPE).map(|given| String::from_utf8_lossy(given.as_bytes()));
-    let given = given.unwrap_or_default();
+    let given = content_type(headers);
     let media_type = given.split(';').next().unwrap_or_default().trim();
     Coding::of(media_type).ok_or_else(|| {
-        let given: String = given.chars().take(200).collect();
+        let given = quoted(&given);
         Problem::media_type(format!(
             "`{given}` is not taken of a source (taken: audio/mpeg, application/ogg, audio/ogg, audio/aac, audio/flac; PCM goes \
              to /audio/NAME)"
