@@ -352,6 +352,25 @@ async fn what_has_ended_by_standing_still_has_ended_however_often_it_is_edited()
     }
 }
 
+/// ext4 for one gives a file that is cut short its new length first and its new time some milliseconds later.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cut_short_grows_though_it_has_its_time_of_before() {
+    for format in ["wav", "mp3"] {
+        let root = Root::new();
+        root.growing("show", PCM, &long(format));
+        let before = SystemTime::now() - Duration::from_secs(60);
+        root.touch("show.pcm", before);
+        let server = Running::with(&root, |config| config.growth_timeout = Duration::from_secs(30)).await;
+        let path = format!("/audio/show.{format}");
+        assert!(server.get(&path).await.header("etag").is_some(), "{format}: it has not ended");
+        truncate(&root);
+        root.touch("show.pcm", before);
+        let now = server.open("GET", &path, &[]).await;
+        assert_eq!(now.headers.get("etag"), None, "{format}: it was cut short just now, and has ended");
+        is_alive(&server).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_edited_is_not_what_it_was_when_it_goes_on() {
     for format in ["wav", "mp3"] {

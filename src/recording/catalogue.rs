@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tailcast_codecs::pcm::Endian;
@@ -262,7 +262,7 @@ impl Folder {
     }
 
     /// The recording's file (relative to the folder) and its metadata.
-    fn locate(&self, name: &RecordingName) -> Result<(String, cap_std::fs::Metadata), RecordingError> {
+    fn locate(&self, name: &RecordingName) -> Result<(String, Metadata), RecordingError> {
         for file_name in file_names(name) {
             match self.dir.metadata(&file_name) {
                 Ok(metadata) if metadata.is_file() => return Ok((file_name, metadata)),
@@ -275,7 +275,7 @@ impl Folder {
     }
 
     fn open(&self, name: &RecordingName) -> Result<Recording, RecordingError> {
-        let (file_name, metadata) = self.locate(name)?;
+        let (file_name, _) = self.locate(name)?;
         let file = self.open_file(&file_name).map(Arc::new).map_err(|error| match error {
             // Since it was found. (One that is there and may not be read is another matter.)
             error if is_not_there(&error) || leads_out(&error) => RecordingError::NotFound(name.to_string()),
@@ -283,7 +283,10 @@ impl Folder {
         })?;
         let beside =
             self.sidecar(name)?.ok_or_else(|| RecordingError::SidecarBeingWritten(name.to_string()))?;
-        let still = self.index.still(name, &metadata).max(self.shelf.still(name, &metadata));
+        // Of the file as it is now: it may have been cut short, or grown, since it was found.
+        let metadata =
+            Metadata::from_file(&file).map_err(|error| RecordingError::io(name.as_str(), error))?;
+        let still = self.shelf.still(name, &metadata, self.index.still(name, &metadata));
         if is_coded(&file_name) && still < self.growth_timeout && !beside.sidecar.ended {
             return Err(RecordingError::BeingWritten(file_name));
         }
@@ -294,6 +297,7 @@ impl Folder {
             file,
             layout,
             beside,
+            metadata,
             still,
             growth_timeout: self.growth_timeout,
         })
@@ -459,7 +463,8 @@ impl Recording {
         let name = RecordingName::of_file(path);
         let io = |error| RecordingError::io(&shown, error);
         let file = Arc::new(File::open(path).map_err(io)?);
-        if !file.metadata().map_err(io)?.is_file() {
+        let metadata = Metadata::from_file(&file).map_err(io)?;
+        if !metadata.is_file() {
             // Of a pipe or a device nobody can say how long it is.
             return Err(io(io::Error::other("not a plain file")));
         }
@@ -475,7 +480,7 @@ impl Recording {
         let layout = layout(&name, &shown, &file, pcm, &DecodedCache::new(None, 0))?;
         let beside = Beside { sidecar, stamp: None, looked: Instant::now() };
         let (still, growth_timeout) = (Duration::ZERO, Duration::ZERO);
-        Self::new(Opened { name, file, layout, beside, still, growth_timeout })
+        Self::new(Opened { name, file, layout, beside, metadata, still, growth_timeout })
     }
 }
 

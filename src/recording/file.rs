@@ -2,12 +2,12 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use cap_std::fs::MetadataExt;
 use parking_lot::{Mutex, MutexGuard};
 use tailcast_codecs::PcmSpec;
 use tailcast_codecs::grid::scale;
@@ -235,20 +235,32 @@ const MOMENT: Duration = Duration::from_micros(200);
 /// own clock, since the file's time may be another machine's, or in steps of seconds.
 const SETTLED: Duration = Duration::from_millis(500);
 
-/// A file in which other sound was found than had been there, and how long it has had the length that it has.
+/// A file in which other sound was found than had been there.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spoiled {
     inode: (u64, u64),
-    bytes: u64,
-    since: Instant,
+    how: HowSpoiled,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum HowSpoiled {
+    /// Written over. It has had the length that it has since then.
+    Edited { bytes: u64, since: Instant },
+    /// Cut short, at the latest then.
+    Cut { noticed: Instant },
 }
 
 impl Spoiled {
-    /// How long the file with this device, inode and length has stood still, for all that is known: a change that makes it no
-    /// longer is no growth. No time at all if it is another file.
-    pub(super) fn still(&self, device: u64, inode: u64, bytes: u64) -> Duration {
-        let is_same = (self.inode, self.bytes) == ((device, inode), bytes);
-        if is_same { self.since.elapsed() } else { Duration::ZERO }
+    /// How long the file with this device, inode and length has stood still, for all that is known. By its own time that is
+    /// `by_time`, which holds of another file. Of this one it need not: a change that makes it no longer is no growth, and
+    /// a file that is cut short has its new length first and its new time after (some milliseconds on ext4).
+    pub(super) fn still(&self, device: u64, inode: u64, bytes: u64, by_time: Duration) -> Duration {
+        match self.how {
+            _ if self.inode != (device, inode) => by_time,
+            HowSpoiled::Edited { bytes: was, since } if bytes == was => by_time.max(since.elapsed()),
+            HowSpoiled::Edited { .. } => by_time,
+            HowSpoiled::Cut { noticed } => by_time.min(noticed.elapsed()),
+        }
     }
 }
 
@@ -269,7 +281,9 @@ pub(super) struct Opened {
     pub(super) file: Arc<File>,
     pub(super) layout: Layout,
     pub(super) beside: Beside,
-    /// How long the file has stood still.
+    /// Of the file, after it was opened.
+    pub(super) metadata: cap_std::fs::Metadata,
+    /// How long it had stood still by then.
     pub(super) still: Duration,
     pub(super) growth_timeout: Duration,
 }
@@ -278,8 +292,7 @@ impl Recording {
     /// Takes an opened file's first look.
     pub(super) fn new(opened: Opened) -> Result<Self, RecordingError> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        let Opened { name, file, layout, beside, still, growth_timeout } = opened;
-        let metadata = file.metadata().map_err(|error| RecordingError::io(name.as_str(), error))?;
+        let Opened { name, file, layout, beside, metadata, still, growth_timeout } = opened;
         let now = Instant::now();
         let seen = Seen {
             bytes: metadata.len(),
@@ -292,7 +305,7 @@ impl Recording {
             vouched: now,
             since: now,
             still,
-            modified: metadata.modified().ok(),
+            modified: metadata.modified().ok().map(cap_std::time::SystemTime::into_std),
             sidecar: layout.described(beside.sidecar.clone()),
             witnesses: Arc::default(),
         };
@@ -451,10 +464,16 @@ impl Recording {
 
     /// What is known of its file if that has other sound now. (One without sound may be a recorder's that has just begun.)
     pub(super) fn spoiled(&self) -> Option<Spoiled> {
-        let is_replaced = matches!(self.extent.borrow().state, State::Lost(RecordingError::Replaced(_)));
+        let State::Lost(error) = self.extent().state else { return None };
         let seen = self.seen.lock();
-        let spoiled = Spoiled { inode: self.inode, bytes: seen.bytes, since: seen.written() };
-        (self.is_spoiled() && is_replaced && seen.data > 0).then_some(spoiled)
+        let how = match error {
+            RecordingError::Replaced(_) if seen.data > 0 => {
+                HowSpoiled::Edited { bytes: seen.bytes, since: seen.written() }
+            }
+            RecordingError::Truncated(_) => HowSpoiled::Cut { noticed: Instant::now() },
+            _ => return None,
+        };
+        self.is_spoiled().then_some(Spoiled { inode: self.inode, how })
     }
 
     /// Says that nothing more can be served, and why.

@@ -50,6 +50,11 @@ impl Entry {
         self.stamps.are_telling() && self.told.as_ref().is_ok_and(ended)
     }
 
+    /// What its file was when the folder was looked through, and when that was.
+    fn was(&self, looked: Instant) -> Option<(Stamp, Still, Instant)> {
+        Some((self.stamps.file?, self.still, looked))
+    }
+
     /// Whether there is nothing new in `other`, which was found later.
     fn tells_the_same(&self, other: &Self) -> bool {
         match (&self.told, &other.told) {
@@ -135,7 +140,7 @@ impl Index {
     pub(super) fn still(&self, name: &RecordingName, file: &Metadata) -> Duration {
         let found = self.found.lock().clone();
         let before = found.by_name.get(name).zip(found.looked);
-        Still::of(&Stamp::of(file), before.map(|(entry, looked)| (&**entry, looked))).until_now()
+        Still::of(&Stamp::of(file), before.and_then(|(entry, looked)| entry.was(looked))).until_now()
     }
 }
 
@@ -149,11 +154,14 @@ struct Still {
 impl Still {
     /// By the file's own time when it is first seen, which may be of another machine's clock, and after that by what is
     /// seen of it. `before` is what was found then, and when.
-    fn of(file: &Stamp, before: Option<(&Entry, Instant)>) -> Self {
+    fn of(file: &Stamp, before: Option<(Stamp, Self, Instant)>) -> Self {
         let at = Instant::now();
-        let was = before.and_then(|(entry, looked)| Some((entry.stamps.file?, entry.still, looked)));
-        let long = match was {
+        let long = match before {
             Some((was, still, _)) if was.is_same(file) => return still,
+            // Cut short, which gives it its new length first and its new time after (some milliseconds on ext4).
+            Some((was, ..)) if (was.identity, was.modified) == (file.identity, file.modified) => {
+                Duration::ZERO
+            }
             // Whatever has changed has not stood still for longer than nobody looked.
             Some((was, _, looked)) if was.identity == file.identity => {
                 age(Ok(file.modified)).min(at - looked)
@@ -225,7 +233,7 @@ fn entry(
         Err(error) => Err(error),
     };
     let still = match &stamps.file {
-        Some(file) => Still::of(file, before),
+        Some(file) => Still::of(file, before.and_then(|(entry, looked)| entry.was(looked))),
         None => Still { at: looked, long: Duration::ZERO },
     };
     let before = before.map(|(entry, _)| entry);
@@ -410,5 +418,31 @@ impl<'a> Walk<'a> {
         if file.0 < best.0 {
             *best = file;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_changed_stands_still_since_it_may_have() {
+        let (now, long) = (Instant::now(), Duration::from_secs(3600));
+        let stamp = |bytes, ago: u64| Stamp {
+            identity: (1, 2, None),
+            bytes,
+            changed: (0, 0),
+            modified: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - ago),
+        };
+        let looked = now.checked_sub(Duration::from_secs(60)).unwrap();
+        let before = (stamp(1000, 30), Still { at: looked, long }, looked);
+        let still = |file: Stamp| Still::of(&file, Some(before)).long;
+        assert_eq!(still(before.0), long);
+        // Its time is long ago, and nobody has looked for a minute.
+        assert!((60..100).contains(&still(stamp(2000, 20)).as_secs()));
+        // Cut short, with the time that it had.
+        assert_eq!(still(stamp(500, 30)), Duration::ZERO);
+        let another = Stamp { identity: (1, 3, None), ..stamp(500, 30) };
+        assert!(still(another) > long);
     }
 }

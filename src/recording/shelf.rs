@@ -33,11 +33,11 @@ impl Shelf {
         Self { kept, in_use: Mutex::default(), spoiled }
     }
 
-    /// How long a file has stood still that is to be opened under a name, by what is known of the recording before it: what was
-    /// written over has a new time, and has ended nevertheless.
-    pub(super) fn still(&self, name: &RecordingName, file: &Metadata) -> Duration {
+    /// How long a file has stood still that is to be opened under a name, by what is known of the recording before it. By the
+    /// file's own time that is `by_time`.
+    pub(super) fn still(&self, name: &RecordingName, file: &Metadata, by_time: Duration) -> Duration {
         let spoiled = self.spoiled.get(name);
-        spoiled.map(|spoiled| spoiled.still(file.dev(), file.ino(), file.len())).unwrap_or_default()
+        spoiled.map_or(by_time, |spoiled| spoiled.still(file.dev(), file.ino(), file.len(), by_time))
     }
 
     /// The recording that is open under a name.
