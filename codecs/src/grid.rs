@@ -7,6 +7,8 @@
 //! * a **byte**, either of the canonical packets laid end to end (`offset`) or of one rendition (`byte`),
 //!   which has a header, starts at some packet and may group its packets into pages.
 
+use crate::Codec;
+
 /// Nanoseconds are what positions in time are parsed to: exact for every decimal fraction anyone writes.
 pub const NANOS: u64 = 1_000_000_000;
 
@@ -209,6 +211,16 @@ pub struct Cut {
     start: u64,
     first_packet: u64,
     has_tags: bool,
+    cover: CoverRoom,
+}
+
+/// Room for a picture in a header that has tags.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct CoverRoom {
+    /// The most bytes that the picture may have.
+    picture: u32,
+    /// Bytes of the header that it takes.
+    len: u64,
 }
 
 impl Cut {
@@ -218,12 +230,24 @@ impl Cut {
     /// not wait for kilobytes without sound.
     pub fn new(grid: &Grid, start: u64) -> Self {
         let first_packet = (start / grid.packet_frames).saturating_sub(grid.warmup_packets);
-        Self { grid: *grid, start, first_packet, has_tags: start == 0 }
+        Self { grid: *grid, start, first_packet, has_tags: start == 0, cover: CoverRoom::default() }
     }
 
     /// A clip from coded frame `start` on, which somebody keeps: its header has tags wherever it starts.
     pub fn clip(grid: &Grid, start: u64) -> Self {
         Self { has_tags: true, ..Self::new(grid, start) }
+    }
+
+    /// The same with room for a picture of up to so many bytes in the header, if that has tags. `codec` is the one whose
+    /// grid it is.
+    #[must_use]
+    pub fn with_cover(self, codec: &dyn Codec, picture: u32) -> Self {
+        Self { cover: CoverRoom { picture, len: codec.cover_len(picture) }, ..self }
+    }
+
+    /// The most bytes that a picture in its header may have.
+    pub fn cover_room(&self) -> u32 {
+        if self.has_tags { self.cover.picture } else { 0 }
     }
 
     /// The grid it lies on.
@@ -243,7 +267,11 @@ impl Cut {
 
     /// Bytes before its first packet or page.
     pub fn header_len(&self) -> u64 {
-        if self.has_tags { self.grid.tagged_header_len } else { self.grid.header_len }
+        if self.has_tags {
+            self.grid.tagged_header_len.saturating_add(self.cover.len)
+        } else {
+            self.grid.header_len
+        }
     }
 
     /// The canonical number of its first packet.

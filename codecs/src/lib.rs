@@ -149,6 +149,12 @@ pub trait Codec: Debug + Send + Sync {
     /// format that has a place for it puts there if the cut [has tags](Cut::has_tags).
     fn header(&self, cut: &Cut, frames: Option<u64>, tags: &Tags<'_>) -> Vec<u8>;
 
+    /// Bytes that a header with tags has more if it has room for a picture of up to so many bytes: the same whether
+    /// there is a picture or not.
+    fn cover_len(&self, _picture: u32) -> u64 {
+        0
+    }
+
     /// A fresh encoder for a segment.
     ///
     /// # Errors

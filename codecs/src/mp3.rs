@@ -256,6 +256,10 @@ impl Codec for Mp3 {
         header
     }
 
+    fn cover_len(&self, picture: u32) -> u64 {
+        tags::id3_cover_len(picture) as u64
+    }
+
     fn container(&self) -> Option<Container> {
         Some(Container::PackedAudio)
     }

@@ -20,6 +20,11 @@ pub const HEAD_LEN: usize = 27;
 
 const CRC_AT: std::ops::Range<usize> = 22..26;
 
+/// Lacing values that a page can have.
+const LACINGS: usize = 255;
+
+/// Flag on a page that begins in the middle of a packet.
+const CONTINUED: u8 = 0x01;
 /// Flag on the first page of a stream.
 pub const FIRST: u8 = 0x02;
 /// Flag on the last page of a stream.
@@ -28,6 +33,16 @@ pub const LAST: u8 = 0x04;
 /// Lacing values that a packet of `bytes` bytes takes: one for each full 255, and one below 255 to end it.
 pub const fn lacing_len(bytes: usize) -> usize {
     bytes / 255 + 1
+}
+
+/// Pages that a packet of `bytes` bytes takes that is on pages of its own.
+pub const fn packet_pages(bytes: usize) -> usize {
+    lacing_len(bytes).div_ceil(LACINGS)
+}
+
+/// Bytes of these pages.
+pub const fn packet_len(bytes: usize) -> usize {
+    packet_pages(bytes) * HEAD_LEN + lacing_len(bytes) + bytes
 }
 
 /// What stands in a page's head.
@@ -43,25 +58,48 @@ pub struct PageHead {
     pub sequence: u32,
 }
 
+/// Appends a packet on pages of its own, as many as it takes. `head` is that of the first.
+pub fn write_packet(head: PageHead, packet: &[u8], out: &mut Vec<u8>) {
+    let pages = packet_pages(packet.len());
+    let last = pages.saturating_sub(1);
+    let pieces = packet.chunks(LACINGS * 255).chain([&[][..]]).take(pages);
+    for ((number, sequence), piece) in (0..).zip(head.sequence..).zip(pieces) {
+        let start = out.len();
+        // No packet ends on one that is not the last (RFC 3533, 6).
+        let granule = if number == last { head.granule } else { u64::MAX };
+        let flags = if number == 0 { head.flags } else { CONTINUED };
+        let ends = usize::from(number == last);
+        begin_page(PageHead { flags, granule, sequence, ..head }, piece.len() / 255 + ends, out);
+        out.resize(out.len() + piece.len() / 255, 255);
+        out.extend((number == last).then_some(u8::try_from(piece.len() % 255).unwrap_or(0)));
+        out.extend_from_slice(piece);
+        sign(out, start);
+    }
+}
+
 /// Appends a page with `packets` (end to end, each of `packet_len` bytes) to `out`.
 pub fn write_page(head: PageHead, packet_len: usize, packets: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     let count = packets.len().checked_div(packet_len).unwrap_or(0);
-    let segments = count * lacing_len(packet_len);
-    out.extend(b"OggS\0");
-    out.push(head.flags);
-    out.extend(head.granule.to_le_bytes());
-    out.extend(head.serial.to_le_bytes());
-    out.extend(head.sequence.to_le_bytes());
-    out.extend([0; 4]);
-    // At most 255; ten packets of at most 480 bytes (192 kbit/s) take twenty.
-    out.push(u8::try_from(segments).unwrap_or(u8::MAX));
+    // Ten packets of at most 480 bytes (192 kbit/s) take twenty.
+    begin_page(head, count * lacing_len(packet_len), out);
     for _ in 0..count {
         out.resize(out.len() + packet_len / 255, 255);
         out.push(u8::try_from(packet_len % 255).unwrap_or(0));
     }
     out.extend_from_slice(packets);
     sign(out, start);
+}
+
+/// Appends what stands before a page's lacing values, of which there are at most 255.
+fn begin_page(head: PageHead, lacings: usize, out: &mut Vec<u8>) {
+    out.extend(b"OggS\0");
+    out.push(head.flags);
+    out.extend(head.granule.to_le_bytes());
+    out.extend(head.serial.to_le_bytes());
+    out.extend(head.sequence.to_le_bytes());
+    out.extend([0; 4]);
+    out.push(u8::try_from(lacings).unwrap_or(u8::MAX));
 }
 
 /// Puts the CRC into the page that starts at `start`.
@@ -90,6 +128,21 @@ mod tests {
             assert_eq!((packet.data.as_slice(), packet.stream_serial()), (expected, 7));
         }
         assert!(reader.read_packet().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_packet_of_any_length_is_read_back_from_pages_of_its_own() {
+        for len in [0, 1, 254, 255, 256, 65_024, 65_025, 65_026, 65_279, 65_280, 65_281, 200_000] {
+            let packet: Vec<u8> = (0..=250).cycle().take(len).collect();
+            let mut stream = Vec::new();
+            write_packet(PageHead { flags: FIRST, granule: 0, serial: 7, sequence: 0 }, &packet, &mut stream);
+            assert_eq!(stream.len(), packet_len(len), "{len}");
+            let sequence = u32::try_from(packet_pages(len)).unwrap();
+            write_page(PageHead { flags: LAST, granule: 1, serial: 7, sequence }, 3, b"end", &mut stream);
+            let mut reader = ogg::PacketReader::new(std::io::Cursor::new(stream));
+            assert!(reader.read_packet().unwrap().unwrap().data == packet, "{len}");
+            assert_eq!(reader.read_packet().unwrap().unwrap().data, b"end", "{len}");
+        }
     }
 
     #[test]

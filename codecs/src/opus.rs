@@ -74,7 +74,7 @@ impl Opus {
         let rate = coded_rate(spec.rate);
         let voice = is_voice(spec, channels);
         let packet_len = packet_len(kbps);
-        let header_len = |tags_len| header_page_len(opus_head(1, 0, 0).len()) + header_page_len(tags_len);
+        let header_len = |tags_len| ogg::packet_len(opus_head(1, 0, 0).len()) + ogg::packet_len(tags_len);
         let grid = Grid {
             rates: Rates { source: spec.rate, coded: rate },
             packet_frames: u64::from(rate / 50),
@@ -126,9 +126,15 @@ fn packet_len(kbps: u32) -> usize {
     usize::try_from(kbps * 1000 / 400).unwrap_or(0)
 }
 
-/// Bytes of a page with one packet of so many.
-fn header_page_len(packet_len: usize) -> usize {
-    ogg::HEAD_LEN + ogg::lacing_len(packet_len) + packet_len
+/// Bytes of the comment header of a rendition with tags.
+fn tags_len(cut: &Cut) -> usize {
+    tags::LEN + tags::opus_cover_len(cut.cover_room())
+}
+
+/// Pages of a rendition's two headers.
+fn header_pages(cut: &Cut) -> u64 {
+    let comments = if cut.has_tags() { ogg::packet_pages(tags_len(cut)) } else { 1 };
+    1 + comments as u64
 }
 
 /// The identification header (RFC 7845, 5.1).
@@ -175,14 +181,14 @@ impl Codec for Opus {
         let tags = if cut.has_tags() { tags::opus(VENDOR, tags, cut, frames) } else { no_tags() };
         let serial = self.serial(cut);
         let mut out = Vec::new();
-        ogg::write_page(
-            PageHead { flags: ogg::FIRST, granule: 0, serial, sequence: 0 },
-            head.len(),
-            &head,
-            &mut out,
-        );
-        ogg::write_page(PageHead { flags: 0, granule: 0, serial, sequence: 1 }, tags.len(), &tags, &mut out);
+        ogg::write_packet(PageHead { flags: ogg::FIRST, granule: 0, serial, sequence: 0 }, &head, &mut out);
+        ogg::write_packet(PageHead { flags: 0, granule: 0, serial, sequence: 1 }, &tags, &mut out);
         out
+    }
+
+    fn cover_len(&self, picture: u32) -> u64 {
+        let with = ogg::packet_len(tags::LEN + tags::opus_cover_len(picture));
+        with.saturating_sub(ogg::packet_len(tags::LEN)) as u64
     }
 
     fn container(&self) -> Option<Container> {
@@ -223,8 +229,8 @@ impl Codec for Opus {
             None => (0, self.granule(packets * self.grid.packet_frames)),
             Some(frames) => (ogg::LAST, self.granule(page.cut.skip().saturating_add(frames))),
         };
-        // Two header pages come first. A stream of 2^32 pages lasts 27 years.
-        let sequence = u32::try_from(page.number.saturating_add(2)).unwrap_or(u32::MAX);
+        // A stream of 2^32 pages lasts 27 years.
+        let sequence = u32::try_from(page.number.saturating_add(header_pages(page.cut))).unwrap_or(u32::MAX);
         let head = PageHead { flags, granule, serial: self.serial(page.cut), sequence };
         ogg::write_page(head, self.packet_len(), page.packets, out);
     }

@@ -5,8 +5,13 @@
 //! comes late moves no byte behind the header. What does not fit is left out: long texts are cut, and of the chapters
 //! there are as many as there is room for, from the first on.
 //!
+//! A cover is no different, but that room for kilobytes is not kept where nobody wants one: [`Cut::with_cover`] keeps it.
+//!
 //! Written here because a library's writer decides about the padding itself, and the padding is the point. In the tests
 //! other programs read it back.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 
 use crate::Cut;
 use crate::grid::{NANOS, VIRTUAL_HOURS, scale};
@@ -14,6 +19,11 @@ use crate::grid::{NANOS, VIRTUAL_HOURS, scale};
 /// Bytes of an ID3 tag, and of an Opus stream's comment header: some fifty chapters beside the rest. They are sent with
 /// the first packets in any case: TCP begins with more than three times as much.
 pub const LEN: usize = 4096;
+
+/// The media types of pictures have no more bytes.
+const PICTURE_TYPE_MOST: usize = 10;
+/// What the picture is of, in ID3 and in FLAC's picture block: the front cover.
+const FRONT_COVER: u8 = 3;
 
 /// The most bytes of a title; of an artist and of a chapter's title it is half as much and a quarter.
 const TITLE_MOST: usize = 1000;
@@ -35,6 +45,17 @@ pub struct Tags<'a> {
     pub date: Option<&'a str>,
     /// Its chapters, each beginning after the one before.
     pub chapters: Vec<Chapter<'a>>,
+    /// Its cover, which a header has if it has [room](Cut::cover_room) for it.
+    pub cover: Option<Picture<'a>>,
+}
+
+/// A picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture<'a> {
+    /// `image/jpeg` or `image/png`.
+    pub media_type: &'a str,
+    /// The file.
+    pub bytes: &'a [u8],
 }
 
 /// A part of a recording, up to the next or to the end.
@@ -84,10 +105,22 @@ pub fn line(text: &str, most: usize) -> String {
     out
 }
 
-/// An ID3v2.4 tag of [`LEN`] bytes for a rendition of `frames` coded frames, or one that grows.
+/// Bytes that an ID3 tag has more if there is room for a picture of up to so many bytes.
+pub fn id3_cover_len(picture: u32) -> usize {
+    // The frame's head, the encoding, the type and its end, what it is of, and the end of an empty description.
+    if picture == 0 { 0 } else { 10 + 1 + PICTURE_TYPE_MOST + 1 + 1 + 1 + picture as usize }
+}
+
+fn picture_frame(picture: &Picture<'_>) -> Vec<u8> {
+    let head = [&[3], picture.media_type.as_bytes(), &[0, FRONT_COVER, 0]].concat();
+    frame("APIC", &[&head, picture.bytes].concat())
+}
+
+/// An ID3v2.4 tag of [`LEN`] bytes, and those for a cover, for a rendition of `frames` coded frames, or one that grows.
 pub fn id3(encoder: &str, tags: &Tags<'_>, cut: &Cut, frames: Option<u64>) -> Vec<u8> {
+    let room = id3_cover_len(cut.cover_room());
     let mut out = b"ID3\x04\0\0".to_vec();
-    out.extend(synchsafe(LEN - 10));
+    out.extend(synchsafe(LEN + room - 10));
     let said = [
         ("TIT2", tags.title.map(|title| line(title, TITLE_MOST))),
         ("TPE1", tags.artist.map(|artist| line(artist, ARTIST_MOST))),
@@ -98,7 +131,10 @@ pub fn id3(encoder: &str, tags: &Tags<'_>, cut: &Cut, frames: Option<u64>) -> Ve
         out.extend(text_frame(id, text));
     }
     out.extend(chapter_frames(marks(tags, cut, frames), LEN.saturating_sub(out.len())));
-    out.resize(LEN, 0);
+    out.extend(
+        tags.cover.as_ref().map(picture_frame).filter(|cover| cover.len() <= room).unwrap_or_default(),
+    );
+    out.resize(LEN + room, 0);
     out
 }
 
@@ -143,7 +179,7 @@ fn frame(id: &str, body: &[u8]) -> Vec<u8> {
     [id.as_bytes(), &synchsafe(body.len()), &[0; 2], body].concat()
 }
 
-/// A size as ID3 writes it, seven bits a byte. None here has more than fourteen.
+/// A size as ID3 writes it, seven bits a byte: 28 in all.
 fn synchsafe(size: usize) -> [u8; 4] {
     let bits = |shift: u32| u8::try_from(size >> shift & 0x7F).unwrap_or(0);
     [bits(21), bits(14), bits(7), bits(0)]
@@ -155,8 +191,32 @@ fn id3_date(date: &str) -> Option<String> {
     Some(date.get(..19)?.replace(['t', ' '], "T"))
 }
 
-/// The packet of [`LEN`] bytes that is an Opus stream's comment header (RFC 7845, 5.2), for a rendition of `frames`
-/// coded frames, or one that grows.
+/// What is before the picture in a comment.
+const PICTURE_COMMENT: &str = "METADATA_BLOCK_PICTURE=";
+
+/// Bytes that a comment header has more if there is room for a picture of up to so many bytes.
+pub fn opus_cover_len(picture: u32) -> usize {
+    // The comment's length, and base64 of eight numbers, the type and the picture.
+    let block = 32 + PICTURE_TYPE_MOST + picture as usize;
+    if picture == 0 { 0 } else { 4 + PICTURE_COMMENT.len() + block.div_ceil(3) * 4 }
+}
+
+/// A comment with FLAC's picture block (RFC 9639, 8.8) in it. Its size in pixels is unknown there: 0.
+fn picture_comment(picture: &Picture<'_>) -> Vec<u8> {
+    let count = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(0).to_be_bytes();
+    let media_type = picture.media_type.as_bytes();
+    let mut block = u32::from(FRONT_COVER).to_be_bytes().to_vec();
+    block.extend(count(media_type));
+    block.extend(media_type);
+    // No description; width, height, bits a pixel, colours.
+    block.extend([0; 4 + 16]);
+    block.extend(count(picture.bytes));
+    block.extend(picture.bytes);
+    sized(&format!("{PICTURE_COMMENT}{}", BASE64_STANDARD.encode(block)))
+}
+
+/// The packet that is an Opus stream's comment header (RFC 7845, 5.2), [`LEN`] bytes and those for a cover, for a rendition
+/// of `frames` coded frames, or one that grows.
 pub fn opus(vendor: &str, tags: &Tags<'_>, cut: &Cut, frames: Option<u64>) -> Vec<u8> {
     let said = [
         ("TITLE", tags.title.map(|title| line(title, TITLE_MOST))),
@@ -181,10 +241,13 @@ pub fn opus(vendor: &str, tags: &Tags<'_>, cut: &Cut, frames: Option<u64>) -> Ve
         comments.extend([at, name].concat());
         count += 2;
     }
-    out.extend(count.to_le_bytes());
+    let cover_room = opus_cover_len(cut.cover_room());
+    let cover = tags.cover.as_ref().map(picture_comment).filter(|cover| cover.len() <= cover_room);
+    out.extend((count + u32::from(cover.is_some())).to_le_bytes());
     out.extend(comments);
+    out.extend(cover.unwrap_or_default());
     // Zeros behind the comments are padding.
-    out.resize(LEN, 0);
+    out.resize(LEN + cover_room, 0);
     out
 }
 
@@ -209,6 +272,11 @@ mod tests {
     fn cut(start: u64) -> Cut {
         let codec = Format::Mp3.codec("s16le:48000:2".parse().unwrap(), Parameters::default()).unwrap();
         Cut::new(codec.grid(), start)
+    }
+
+    fn cut_with_cover(room: u32) -> Cut {
+        let codec = Format::Mp3.codec("s16le:48000:2".parse().unwrap(), Parameters::default()).unwrap();
+        Cut::new(codec.grid(), 0).with_cover(&*codec, room)
     }
 
     fn chapters(starts: &[u64]) -> Tags<'static> {
@@ -287,6 +355,36 @@ mod tests {
             let another = 10 + 11 + 2 * "c999_".len() + 16 + line(&chapter, CHAPTER_MOST).len();
             prop_assert!(heard as u64 == count || used + another > LEN, "{} of {}", heard, count);
             prop_assert_eq!(opus("tailcast", &tags, &cut(0), None).len(), LEN);
+        }
+
+        #[test]
+        fn a_picture_takes_the_same_bytes_and_is_left_out_where_it_has_no_room(
+            title in ".{0,1200}", room in 0u32..200_000, picture in proptest::collection::vec(any::<u8>(), 0..2000),
+            count in 0u64..100, is_png in any::<bool>(),
+        ) {
+            let media_type = if is_png { "image/png" } else { "image/jpeg" };
+            let starts: Vec<u64> = (0..count).collect();
+            let cover = Some(Picture { media_type, bytes: &picture });
+            let tags = Tags { title: Some(&title), cover, ..chapters(&starts) };
+            let cut = cut_with_cover(room);
+            let tag = id3("tailcast", &tags, &cut, None);
+            prop_assert_eq!(tag.len(), LEN + id3_cover_len(room));
+            let found: Vec<_> = frames(&tag[10..]).into_iter().filter(|(id, _)| id == "APIC").collect();
+            let fits = room > 0 && picture.len() <= room as usize + usize::from(is_png);
+            prop_assert_eq!(found.len(), usize::from(fits));
+            prop_assert!(found.iter().all(|(_, body)| body.ends_with(&picture)));
+            // What else is said is what is said without it.
+            let plain = id3("tailcast", &Tags { cover: None, ..tags.clone() }, &cut, None);
+            let said = |tag: &[u8]| -> Vec<_> {
+                frames(&tag[10..]).into_iter().filter(|(id, _)| id != "APIC").collect()
+            };
+            prop_assert_eq!(said(&tag), said(&plain));
+            let opus = opus("tailcast", &tags, &cut, None);
+            prop_assert_eq!(opus.len(), LEN + opus_cover_len(room));
+            let has = opus.windows(PICTURE_COMMENT.len()).any(|at| at == PICTURE_COMMENT.as_bytes());
+            // Base64 is in steps of three bytes.
+            let may_fit = room > 0 && picture.len() <= room as usize + 3;
+            prop_assert!(has == fits || may_fit, "{} bytes in {}", picture.len(), room);
         }
     }
 }

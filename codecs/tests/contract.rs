@@ -190,6 +190,13 @@ fn what_is_coded_while_it_grows_is_what_is_coded_after() {
     }
 }
 
+/// A rendition and a clip, without and with room for pictures that take a page of Ogg and several.
+fn cuts(codec: &dyn Codec, start: u64) -> Vec<Cut> {
+    let cuts = [Cut::new(codec.grid(), start), Cut::clip(codec.grid(), start)];
+    let rooms = [0, 1, 10_000, 45_000, 200_000];
+    rooms.into_iter().flat_map(|room| cuts.map(|cut| cut.with_cover(codec, room))).collect()
+}
+
 #[test]
 fn every_header_is_as_long_as_its_cut_says() {
     for rate in RATES {
@@ -197,7 +204,7 @@ fn every_header_is_as_long_as_its_cut_says() {
             for codec in codecs(spec(SampleFormat::ALL[3], rate, channels)) {
                 let grid = codec.grid();
                 for start in [0, 1, grid.packet_frames - 1, grid.packet_frames, 123_456_789_012] {
-                    for cut in [Cut::new(grid, start), Cut::clip(grid, start)] {
+                    for cut in cuts(&*codec, start) {
                         for frames in [None, Some(0), Some(1), Some(1_000_000), Some(1 << 33), Some(1 << 44)]
                         {
                             let len = codec.header(&cut, frames, &Tags::default()).len() as u64;
@@ -221,7 +228,7 @@ fn a_rendition_is_as_long_as_was_said_before() {
         for start in [0, 1, grid.packet_frames + 5, recorded / 2, recorded - 1] {
             for frames in [1, grid.packet_frames, recorded - start].map(|frames| frames.min(recorded - start))
             {
-                for cut in [Cut::new(grid, start), Cut::clip(grid, start)] {
+                for cut in cuts(codec, start) {
                     let said = rendition_len(codec, &cut, frames);
                     let made = assemble(codec, &cut, frames, &packets);
                     assert_eq!(made.len() as u64, said, "{} from {start}, {frames} frames", codec.id());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tailcast_codecs::coder::Available;
 use tailcast_codecs::container::Run;
 use tailcast_codecs::format::{Format, Parameters};
-use tailcast_codecs::tags::Chapter;
+use tailcast_codecs::tags::{Chapter, Picture};
 use tailcast_codecs::{Codec, Cut, FORMAT_VERSION, PcmSpec, SegmentCoder, Tags};
 
 const PINNED_VERSION: u32 = 2;
@@ -76,6 +76,7 @@ fn tags() -> Tags<'static> {
         artist: Some("Somebody"),
         date: Some("2026-11-23T20:00:00+01:00"),
         chapters: vec![chapter(0, "one"), chapter(1_100, "two"), chapter(60_000, "three")],
+        cover: None,
     }
 }
 
@@ -98,29 +99,35 @@ fn digest(codec: &Arc<dyn Codec>, seconds: u64) -> u64 {
     crc::Crc::<u64, crc::Table<16>>::new(&crc::CRC_64_XZ).checksum(&bytes)
 }
 
-/// CRC-64 of headers with tags: of a whole that grows, and of a clip.
-const PINNED_TAGS: [(&str, Format, u64); 4] = [
-    ("s16le:44100:2", Format::Mp3, 0x0f5d_0733_bf6c_a338),
-    ("s16le:8000:1", Format::Mp3, 0x8e17_e2cd_1ef4_923d),
-    ("s16le:44100:2", Format::Opus, 0x1b1d_eefd_8aff_22f8),
-    ("s16le:8000:1", Format::Opus, 0x14db_7725_05fd_88a7),
+/// CRC-64 of headers with tags, of a whole that grows and of a clip: without room for a cover, and with one.
+const PINNED_TAGS: [(&str, Format, u64, u64); 4] = [
+    ("s16le:44100:2", Format::Mp3, 0x0f5d_0733_bf6c_a338, 0x9843_14ec_a43f_737c),
+    ("s16le:8000:1", Format::Mp3, 0x8e17_e2cd_1ef4_923d, 0x4d2d_82ec_8bb5_0e2c),
+    ("s16le:44100:2", Format::Opus, 0x1b1d_eefd_8aff_22f8, 0x21fb_6316_6b62_4475),
+    ("s16le:8000:1", Format::Opus, 0x14db_7725_05fd_88a7, 0xca92_c954_dcde_6c42),
 ];
 
-fn digest_of_tags(codec: &dyn Codec) -> u64 {
+fn digest_of_tags(codec: &dyn Codec, room: u32) -> u64 {
     let grid = codec.grid();
-    let mut bytes = codec.header(&Cut::new(grid, 0), None, &Tags::default());
-    bytes.extend(codec.header(&Cut::clip(grid, grid.rates.coded.into()), Some(12_345), &tags()));
+    let picture: Vec<u8> = (0..=250).cycle().take(room as usize).collect();
+    let cover = (room > 0).then_some(Picture { media_type: "image/jpeg", bytes: &picture });
+    let (whole, clip) = (Cut::new(grid, 0), Cut::clip(grid, grid.rates.coded.into()));
+    let [whole, clip] = [whole, clip].map(|cut| cut.with_cover(codec, room));
+    let mut bytes = codec.header(&whole, None, &Tags { cover, ..Tags::default() });
+    bytes.extend(codec.header(&clip, Some(12_345), &Tags { cover, ..tags() }));
     crc::Crc::<u64, crc::Table<16>>::new(&crc::CRC_64_XZ).checksum(&bytes)
 }
 
 #[test]
 fn the_tags_of_this_version_are_these() {
     let mut wrong = String::new();
-    for (spec, format, pinned) in PINNED_TAGS {
+    for (spec, format, plain, with_cover) in PINNED_TAGS {
         let codec = format.codec(spec.parse().unwrap(), DEFAULT).unwrap();
-        let digest = digest_of_tags(&*codec);
-        if digest != pinned {
-            wrong += &format!("{}: {digest:#018x}, not {pinned:#018x}\n", codec.id());
+        for (room, pinned) in [(0, plain), (65_536, with_cover)] {
+            let digest = digest_of_tags(&*codec, room);
+            if digest != pinned {
+                wrong += &format!("{}, {room}: {digest:#018x}, not {pinned:#018x}\n", codec.id());
+            }
         }
     }
     assert!(wrong.is_empty() && FORMAT_VERSION == PINNED_VERSION, "the tags have changed:\n{wrong}");
