@@ -274,7 +274,7 @@ impl BodyReader {
     async fn step(&mut self) -> Result<Step, BodyError> {
         let header_len = self.rendition.cut().header_len();
         if self.position < header_len {
-            let header = Bytes::from(self.rendition.header(self.end.as_ref().map(|end| end.finished.frames)));
+            let header = self.rendition.header(self.end.as_ref().map(|end| end.finished.frames));
             let from = usize::try_from(self.position).unwrap_or(usize::MAX);
             return Ok(Step::Bytes(header.slice(from.min(header.len())..)));
         }

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tailcast_codecs::container::Run;
 use tailcast_codecs::tags::Chapter;
 use tailcast_codecs::{BUILD, Codec, Contained, Cut, FORMAT_VERSION, Tags, rendition_len};
 
+use crate::recording::cover::Cover;
 use crate::recording::sidecar::Sidecar;
 use crate::recording::{Extent, Recording, RecordingError, RecordingName, State};
 use crate::segments::Track;
@@ -22,6 +24,8 @@ pub struct Rendition {
     clip: Option<u64>,
     /// What the sidecar said when it was asked for: header and ETag must not disagree if that changes.
     sidecar: Sidecar,
+    /// Its cover then, if there is room for it.
+    cover: Option<Arc<Cover>>,
 }
 
 /// What is certain about a rendition whose recording goes as far as some extent.
@@ -66,11 +70,11 @@ pub enum Decided {
     ByEnd(u64),
 }
 
-/// Bytes of the whole of a finished recording of `frames` source frames, by arithmetic alone: the recording need not be
-/// open.
-pub fn whole_len(codec: &dyn Codec, frames: u64) -> u64 {
+/// Bytes of the whole of a finished recording of `frames` source frames, with so much room for a cover, by arithmetic
+/// alone: the recording need not be open.
+pub fn whole_len(codec: &dyn Codec, frames: u64, cover_room: u32) -> u64 {
     let grid = codec.grid();
-    rendition_len(codec, &Cut::new(grid, 0), grid.rates.to_coded(frames))
+    rendition_len(codec, &Cut::new(grid, 0).with_cover(codec, cover_room), grid.rates.to_coded(frames))
 }
 
 /// Of what all bytes of a recording in a codec are made from, but for the sound: a digest of more is the same on every server
@@ -93,8 +97,11 @@ impl Rendition {
         // A coded frame may be longer than all that was asked for; less than one cannot be heard.
         let clip = duration.map(|frames| rates.to_coded(frames).max(1));
         let cut = if clip.is_some() { Cut::clip(grid, coded) } else { Cut::new(grid, coded) };
-        let sidecar = recording.sidecar();
-        Self { track: Track::new(recording, Arc::clone(&codec)), framing: codec, cut, clip, sidecar }
+        let cut = cut.with_cover(&*codec, recording.cover_room());
+        let (sidecar, cover) = recording.described();
+        let has_room = |cover: &Arc<Cover>| cover.bytes.len() <= cut.cover_room() as usize;
+        let cover = cover.and_then(Result::ok).filter(has_room);
+        Self { track: Track::new(recording, Arc::clone(&codec)), framing: codec, cut, clip, sidecar, cover }
     }
 
     /// A run of a codec's packets in a container.
@@ -108,7 +115,7 @@ impl Rendition {
         let cut = Cut::new(grid, run.first.saturating_mul(grid.packet_frames));
         let clip = run.packets.saturating_mul(grid.packet_frames);
         let (sidecar, framing) = (recording.sidecar(), Arc::new(contained));
-        Self { track: Track::new(recording, codec), framing, cut, clip: Some(clip), sidecar }
+        Self { track: Track::new(recording, codec), framing, cut, clip: Some(clip), sidecar, cover: None }
     }
 
     /// Whose segments it is made of.
@@ -208,7 +215,8 @@ impl Rendition {
             hasher.update(&number.to_le_bytes());
         }
         // Titles and chapters are in it, where it has them.
-        hasher.update(&self.header(Some(finished.frames)));
+        hasher.update(&self.bare_header(Some(finished.frames)));
+        self.cover_by(&mut hasher);
         hasher.update(digest.as_bytes());
         let digest = hasher.finalize().to_hex();
         format!("\"{}\"", digest.chars().take(32).collect::<String>())
@@ -216,12 +224,42 @@ impl Rendition {
 
     /// The header, for a finished rendition of `frames` coded frames or a growing one. A clip's says where it ends
     /// while it grows too, since players cut the end off by it; that is wrong only if the recording does not get there.
-    pub fn header(&self, frames: Option<u64>) -> Vec<u8> {
-        self.codec().header(&self.cut, frames.or(self.clip), &tags(&self.sidecar))
+    pub fn header(&self, frames: Option<u64>) -> Bytes {
+        let bare = self.bare_header(frames);
+        if bare.len() as u64 == self.cut.header_len() {
+            return bare.into();
+        }
+        let mut hasher = hasher_of(self.recording().name(), self.codec());
+        hasher.update(&bare);
+        self.cover_by(&mut hasher);
+        self.recording().header(hasher.finalize(), || {
+            let cover = self.cover.as_deref().map(Cover::picture);
+            let tags = Tags { cover, ..tags(&self.sidecar) };
+            self.codec().header(&self.cut, frames.or(self.clip), &tags).into()
+        })
+    }
+
+    /// The header without a cover and room for one.
+    fn bare_header(&self, frames: Option<u64>) -> Vec<u8> {
+        let cut = self.cut.with_cover(self.codec(), 0);
+        self.codec().header(&cut, frames.or(self.clip), &tags(&self.sidecar))
+    }
+
+    /// What its cover and the room for it make of its bytes: nothing where there is no room.
+    fn cover_by(&self, hasher: &mut blake3::Hasher) {
+        let room = self.cut.cover_room();
+        if self.codec().cover_len(room) == 0 {
+            return;
+        }
+        hasher.update(&room.to_le_bytes());
+        if let Some(cover) = &self.cover {
+            hasher.update(cover.media_type.as_bytes());
+            hasher.update(cover.digest.as_bytes());
+        }
     }
 }
 
-/// What a sidecar has for a header.
+/// What a sidecar has for a header, but for the cover.
 fn tags(sidecar: &Sidecar) -> Tags<'_> {
     let chapters = sidecar.chapters.iter();
     Tags {
@@ -229,5 +267,6 @@ fn tags(sidecar: &Sidecar) -> Tags<'_> {
         artist: sidecar.author.as_deref(),
         date: sidecar.started.as_deref(),
         chapters: chapters.map(|chapter| Chapter { start: chapter.start, title: &chapter.title }).collect(),
+        cover: None,
     }
 }

@@ -45,6 +45,7 @@ const WAYS: [(&str, Way); 19] = [
             "/recordings/NAME?format=mp3&byte=500",
             "/recordings/NAME/events",
             "/recordings/NAME/chapters.json",
+            "/recordings/NAME/cover.jpg",
         ]),
     ),
     (
@@ -95,7 +96,7 @@ fn settings(tokens_for: TokensFor) -> Settings {
 /// Recordings that are called after who may have them, each growing and finished, and one in a folder.
 fn recordings() -> Root {
     let root = Root::new();
-    let chapters = "[[chapters]]\nstart = 0\ntitle = 'Chapter'\n";
+    let chapters = "cover = 'c.jpg'\ncover_room = 0\n[[chapters]]\nstart = 0\ntitle = 'Chapter'\n";
     for (name, rule) in [
         ("open", ""),
         ("secret", "private = true\n"),
@@ -105,6 +106,9 @@ fn recordings() -> Root {
     ] {
         root.write(&format!("{name}.toml"), format!("pcm = '{PCM}'\nended = true\n{rule}{chapters}"));
         root.write(&format!("{name}.pcm"), sound::noise(RATE as usize * 6, 1, 1));
+    }
+    for folder in ["", "folder/"] {
+        root.write(&format!("{folder}c.jpg"), b"\xff\xd8\xffnearly a picture");
     }
     root.write("secret-live.toml", format!("pcm = '{PCM}'\nprivate = true\n{chapters}"));
     root.write("secret-live.pcm", sound::noise(RATE as usize * 6, 1, 1));

@@ -123,7 +123,7 @@ fn recordings() -> Root {
     let root = Root::new();
     root.finished("show", PCM, &[0; 48_000 * 4]);
     root.growing("sub/odd é", PCM, &[0; 96_000 * 4]);
-    let told = "pcm = 's16le:48000:2'\ntitle = 'Evening'\nstarted = '2026-11-23T20:00:00+01:00'\n\
+    let told = "pcm = 's16le:48000:2'\ntitle = 'Evening'\nstarted = '2026-11-23T20:00:00+01:00'\ncover = 'c.png'\n\
                 [[chapters]]\nstart = 0\ntitle = 'x'\nurl = 'https://radio.example'";
     root.write("sub/odd é.toml", told);
     root.finished("broken", "nonsense", &[0; 4]);
@@ -148,6 +148,8 @@ async fn answers_in_json_are_what_is_described() {
         ("/recordings/{name}/chapters.json", "/recordings/sub/odd%20%C3%A9/chapters.json", 200),
         ("/recordings/{name}/chapters.json", "/recordings/show/chapters.json", 404),
         ("/recordings/{name}/chapters.json", "/recordings/broken/chapters.json", 500),
+        ("/recordings/{name}/cover.png", "/recordings/sub/odd%20%C3%A9/cover.png", 404),
+        ("/recordings/{name}/cover.jpg", "/recordings/broken/cover.jpg", 500),
         ("/feed.xml", "/feed.xml?limit=0", 400),
         ("/recordings.xspf", "/recordings.xspf?format=x", 400),
         ("/status-json.xsl", "/status-json.xsl", 200),

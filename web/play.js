@@ -67,20 +67,21 @@ let described = '';
 
 /** What it is called, and when it began or was written to, as that changes. */
 async function describe() {
-  const { title, started, modified, pcm } = status.value;
-  const now = JSON.stringify([title, started, status.isGrowing || modified, pcm]);
+  const { title, started, modified, pcm, cover } = status.value;
+  const now = JSON.stringify([title, started, status.isGrowing || modified, pcm, cover]);
   if (now === described) return;
   const isFirst = !described;
   described = now;
   element('go-by').hidden = !started;
   if (!started) element('go-by').value = 'start';
   attempt(() => {
-    session.metadata = new MediaMetadata({ title: title ?? status.value.name });
+    const artwork = cover ? [{ src: signed(cover) }] : [];
+    session.metadata = new MediaMetadata({ title: title ?? status.value.name, artwork });
   });
   if (isFirst) return; // the page came with it
   const page = await fetchPage(signed(location.pathname));
   document.title = page.title;
-  for (const part of ['h1', '.about']) root.querySelector(part).replaceWith(page.querySelector(part));
+  element('about').replaceWith(page.getElementById('about'));
   showLocally(root);
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
@@ -15,6 +15,7 @@ use tailcast_codecs::{PcmSpec, SampleFormat};
 use tokio::sync::{broadcast, watch};
 
 use super::changes::{self, News, Watch};
+use super::cover::{Cover, Found};
 use super::decoded::{Cache as DecodedCache, Decoded, DecodedError};
 use super::file::{Extent, Layout, Opened, Recording, Turn, age};
 use super::follow::{self, Notifier};
@@ -24,7 +25,7 @@ use super::reading;
 use super::riff::{self, Riff};
 use super::shelf::Shelf;
 use super::sidecar::{Beside, Rule, Sidecar};
-use super::stamp::Stamp;
+use super::stamp::{Stamp, changed};
 use super::{RecordingError, RecordingName};
 
 /// Endings of files that are recordings, in the order in which they are looked for: as computers write them, as some
@@ -184,7 +185,7 @@ impl Folder {
     fn find(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
         match self.still_good(name)? {
             Some(known) => Ok(known),
-            None => self.shelf.get_or_open(name, || self.open(name)),
+            None => self.shelf.get_or_open(name, || self.open(name, true)),
         }
     }
 
@@ -212,7 +213,19 @@ impl Folder {
             Near::Known(metadata) => Some(Stamp::of(&metadata)),
             Near::Far => return None,
         };
-        known.glance(file, beside, asked).then_some(known)
+        (known.glance(file, beside, asked) && self.has_its_cover(&known)).then_some(known)
+    }
+
+    /// Whether a recording's cover is as it was read, if that can be told without waiting.
+    fn has_its_cover(&self, recording: &Recording) -> bool {
+        let (path, known) = match recording.cover() {
+            None => return true,
+            Some(Ok(known)) => (recording.sidecar().cover, known),
+            // It may be there now.
+            Some(Err(_)) => return false,
+        };
+        let now = path.map(|path| near::metadata(&self.dir, &beside(recording.name(), &path)));
+        matches!(now, Some(Near::Known(now)) if known.is_in(Stamp::of(&now)))
     }
 
     /// The stamp of the file that [`locate`](Self::locate) would find, if that can be told without waiting.
@@ -231,7 +244,7 @@ impl Folder {
     pub(super) fn look_up(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
         match self.still_good(name)? {
             Some(known) => Ok(known),
-            None => self.open(name).map(Arc::new),
+            None => self.open(name, false).map(Arc::new),
         }
     }
 
@@ -274,15 +287,19 @@ impl Folder {
         Err(RecordingError::NotFound(name.to_string()))
     }
 
-    fn open(&self, name: &RecordingName) -> Result<Recording, RecordingError> {
+    /// Without its cover, if that is not wanted: for one that is to be told of, and not to be heard.
+    fn open(&self, name: &RecordingName, with_cover: bool) -> Result<Recording, RecordingError> {
         let (file_name, _) = self.locate(name)?;
         let file = self.open_file(&file_name).map(Arc::new).map_err(|error| match error {
             // Since it was found. (One that is there and may not be read is another matter.)
             error if is_not_there(&error) || leads_out(&error) => RecordingError::NotFound(name.to_string()),
             error => RecordingError::io(name.as_str(), error),
         })?;
-        let beside =
+        let mut beside =
             self.sidecar(name)?.ok_or_else(|| RecordingError::SidecarBeingWritten(name.to_string()))?;
+        if with_cover {
+            beside.cover = self.cover(name, &beside.sidecar, None);
+        }
         // Of the file as it is now: it may have been cut short, or grown, since it was found.
         let metadata =
             Metadata::from_file(&file).map_err(|error| RecordingError::io(name.as_str(), error))?;
@@ -345,7 +362,8 @@ impl Folder {
             Ok(file) => file,
             // Only these: a sidecar that is there and cannot be read may say what the recording is.
             Err(error) if is_not_there(&error) && !self.is_link(&sidecar_name(name)) => {
-                return Ok(Some(Beside { sidecar: Sidecar::default(), stamp: None, looked: Instant::now() }));
+                let (sidecar, looked) = (Sidecar::default(), Instant::now());
+                return Ok(Some(Beside { sidecar, cover: None, stamp: None, looked }));
             }
             Err(error) => {
                 let why = error.to_string();
@@ -366,7 +384,37 @@ impl Folder {
             return Ok(None);
         }
         let sidecar = Sidecar::parse(&text).map_err(broken)?;
-        Ok(Some(Beside { sidecar, stamp, looked }))
+        Ok(Some(Beside { sidecar, cover: None, stamp, looked }))
+    }
+
+    /// The picture that a recording's sidecar names, which is read if it is not the one that is `known`.
+    fn cover(&self, name: &RecordingName, sidecar: &Sidecar, known: Option<Found>) -> Option<Found> {
+        let path = beside(name, sidecar.cover.as_deref()?);
+        if let Some(Ok(known)) = &known
+            && self
+                .open_file(&path)
+                .and_then(|file| file.metadata())
+                .is_ok_and(|now| known.is_in(Stamp::of(&now)))
+        {
+            return Some(Ok(Arc::clone(known)));
+        }
+        let told = |error: io::Error| error.to_string();
+        let found = self.open_file(&path).map_err(told).and_then(Cover::read).and_then(|cover| {
+            let room = sidecar.cover_room;
+            let (bytes, fits) = (cover.bytes.len(), room == 0 || cover.bytes.len() <= room as usize);
+            if fits {
+                Ok(Arc::new(cover))
+            } else {
+                Err(format!("it has {bytes} bytes, and `cover_room` is {room}"))
+            }
+        });
+        let found = found.map_err(|why| format!("cover `{path}`: {why}"));
+        if let Err(why) = &found
+            && known.as_ref() != Some(&found)
+        {
+            tracing::warn!(recording = name.as_str(), why, "a cover cannot be used");
+        }
+        Some(found)
     }
 
     /// Looks at a recording that is open: at its file, whether the name still means that file, and at its
@@ -386,16 +434,24 @@ impl Folder {
             }
             Err(error) => return Err(look_without(recording, &turn, error)),
         }
-        let beside = match self.sidecar(name) {
+        let mut beside = match self.sidecar(name) {
             Ok(beside) => beside,
             Err(error) => return Err(look_without(recording, &turn, error)),
         };
-        if let (Layout::Raw(spec), Some(beside)) = (recording.layout(), &beside)
-            && beside.sidecar.pcm.unwrap_or(self.pcm) != *spec
-        {
-            return Err(self.lost(recording, RecordingError::Replaced(name.to_string())));
+        if let Some(beside) = &mut beside {
+            if self.is_of_another(&beside.sidecar, recording) {
+                return Err(self.lost(recording, RecordingError::Replaced(name.to_string())));
+            }
+            beside.cover = self.cover(name, &beside.sidecar, recording.cover());
         }
         recording.look(&turn, beside)
+    }
+
+    /// Whether what a sidecar says makes other bytes of a recording's file, or puts them elsewhere.
+    fn is_of_another(&self, sidecar: &Sidecar, recording: &Recording) -> bool {
+        let is_other_sound =
+            matches!(recording.layout(), Layout::Raw(spec) if sidecar.pcm.unwrap_or(self.pcm) != *spec);
+        is_other_sound || sidecar.cover_room != recording.cover_room()
     }
 
     fn lost(&self, recording: &Recording, error: RecordingError) -> RecordingError {
@@ -478,18 +534,14 @@ impl Recording {
         let sidecar = sidecar.map_err(|why| RecordingError::Sidecar { name: shown.clone(), why })?;
         let pcm = pcm.or(sidecar.pcm).unwrap_or(DEFAULT_PCM);
         let layout = layout(&name, &shown, &file, pcm, &DecodedCache::new(None, 0))?;
-        let beside = Beside { sidecar, stamp: None, looked: Instant::now() };
+        let cover = sidecar.cover.as_ref().map(|cover| {
+            let file = File::open(path.with_file_name(cover)).map_err(|error| error.to_string());
+            file.and_then(Cover::read).map(Arc::new).map_err(|why| format!("cover `{cover}`: {why}"))
+        });
+        let beside = Beside { sidecar, cover, stamp: None, looked: Instant::now() };
         let (still, growth_timeout) = (Duration::ZERO, Duration::ZERO);
         Self::new(Opened { name, file, layout, beside, metadata, still, growth_timeout })
     }
-}
-
-/// When a file's content or metadata last changed.
-fn changed(metadata: &std::fs::Metadata) -> SystemTime {
-    use std::os::unix::fs::MetadataExt;
-    let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
-    let nanos = u32::try_from(metadata.ctime_nsec()).unwrap_or_default();
-    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// What the file of a recording may be called, in the order in which it is looked for.
@@ -500,6 +552,12 @@ fn file_names(name: &RecordingName) -> impl Iterator<Item = String> {
         .iter()
         .filter(move |ending| !(dotted && ending.is_empty()))
         .map(move |ending| format!("{name}{ending}"))
+}
+
+/// The path of what a recording's sidecar names, from the root.
+fn beside(name: &RecordingName, path: &str) -> String {
+    let folder = name.as_str().rsplit_once('/').map(|(folder, _)| folder);
+    folder.map_or_else(|| path.to_owned(), |folder| format!("{folder}/{path}"))
 }
 
 pub(crate) fn sidecar_name(name: &RecordingName) -> String {

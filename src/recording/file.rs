@@ -7,12 +7,14 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use cap_std::fs::MetadataExt;
 use parking_lot::{Mutex, MutexGuard};
 use tailcast_codecs::PcmSpec;
 use tailcast_codecs::grid::scale;
 use tokio::sync::watch;
 
+use super::cover::Found;
 use super::decoded::Decoded;
 use super::near;
 use super::reading::{self, Read, Witness};
@@ -172,6 +174,7 @@ pub(super) struct Seen {
     /// When it was last written to, by its own time.
     modified: Option<SystemTime>,
     sidecar: Sidecar,
+    cover: Option<Found>,
     /// Bytes of the sound at places all over it.
     pub(super) witnesses: Arc<[Witness]>,
 }
@@ -197,6 +200,9 @@ pub struct Recording {
     pub(super) file: Arc<File>,
     inode: (u64, u64),
     layout: Layout,
+    cover_room: u32,
+    /// The last ones with a cover.
+    headers: Mutex<Vec<(blake3::Hash, Bytes)>>,
     /// Whether the file is where what the system has at hand can be had without waiting.
     is_near: bool,
     growth_timeout: Duration,
@@ -307,11 +313,14 @@ impl Recording {
             still,
             modified: metadata.modified().ok().map(cap_std::time::SystemTime::into_std),
             sidecar: layout.described(beside.sidecar.clone()),
+            cover: beside.cover.clone(),
             witnesses: Arc::default(),
         };
         let recording = Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             inode: (metadata.dev(), metadata.ino()),
+            cover_room: beside.sidecar.cover_room,
+            headers: Mutex::default(),
             extent: watch::Sender::new(Extent { frames: 0, state: State::Growing, written: now }),
             spoiled: Arc::default(),
             digest: Mutex::new(None),
@@ -350,6 +359,35 @@ impl Recording {
     /// What its sidecar says.
     pub fn sidecar(&self) -> Sidecar {
         self.seen.lock().sidecar.clone()
+    }
+
+    /// What became of the cover that its sidecar names.
+    pub fn cover(&self) -> Option<Found> {
+        self.seen.lock().cover.clone()
+    }
+
+    /// What its sidecar says, with the cover, of one moment.
+    pub(crate) fn described(&self) -> (Sidecar, Option<Found>) {
+        let seen = self.seen.lock();
+        (seen.sidecar.clone(), seen.cover.clone())
+    }
+
+    /// Bytes of a cover for which there is room in the headers of its renditions: as long as it is this recording.
+    pub fn cover_room(&self) -> u32 {
+        self.cover_room
+    }
+
+    /// A header with a cover, which one of the last that were made may be: whoever begins to listen has it.
+    pub(crate) fn header(&self, key: blake3::Hash, make: impl FnOnce() -> Bytes) -> Bytes {
+        const KEPT: usize = 4;
+        if let Some((_, header)) = self.headers.lock().iter().find(|(of, _)| *of == key) {
+            return header.clone();
+        }
+        let header = make();
+        let mut headers = self.headers.lock();
+        headers.truncate(KEPT - 1);
+        headers.insert(0, (key, header.clone()));
+        header
     }
 
     /// Who may know of it, by its sidecar.
@@ -575,9 +613,11 @@ impl Recording {
         seen.file = seen.file.then(stamp, now);
         seen.modified = metadata.modified().ok();
         seen.looked = turn.begun;
-        let is_described_anew = beside.as_ref().is_some_and(|beside| beside.sidecar != seen.sidecar);
-        if let Some(Beside { sidecar, stamp, looked }) = beside {
-            (seen.sidecar, seen.vouched) = (sidecar, turn.begun);
+        let is_described_anew = beside
+            .as_ref()
+            .is_some_and(|beside| (&beside.sidecar, &beside.cover) != (&seen.sidecar, &seen.cover));
+        if let Some(Beside { sidecar, cover, stamp, looked }) = beside {
+            (seen.sidecar, seen.cover, seen.vouched) = (sidecar, cover, turn.begun);
             seen.beside = seen.beside.then(stamp, looked);
         }
         let extent = Extent {

@@ -19,6 +19,7 @@
 
 pub mod catalogue;
 mod changes;
+pub mod cover;
 mod decoded;
 pub mod file;
 pub mod follow;

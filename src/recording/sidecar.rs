@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tailcast_codecs::PcmSpec;
 
 use super::RecordingName;
+use super::cover::{COVER_MOST, Found};
 use super::stamp::Stamp;
 use crate::time::Position;
 use crate::web;
@@ -28,6 +29,10 @@ pub struct Sidecar {
     pub author: Option<String>,
     /// The URL of a picture.
     pub image: Option<String>,
+    /// A picture's file, from the sidecar's folder on.
+    pub cover: Option<String>,
+    /// Bytes of it for which there is room in the headers that have tags.
+    pub cover_room: u32,
     /// Its chapters, each beginning after the one before.
     pub chapters: Arc<[Chapter]>,
     /// When frame 0 was recorded, as RFC 3339 has it, with the offset that it was written with.
@@ -81,6 +86,8 @@ pub struct Chapter {
 #[derive(Debug, Clone)]
 pub(super) struct Beside {
     pub(super) sidecar: Sidecar,
+    /// What became of its cover, if it has one and that was looked for.
+    pub(super) cover: Option<Found>,
     /// `None` if there is no file.
     pub(super) stamp: Option<Stamp>,
     /// After the stamp, and before what it is of was read.
@@ -98,6 +105,8 @@ struct Written {
     description: Option<String>,
     author: Option<String>,
     image: Option<String>,
+    cover: Option<String>,
+    cover_room: Option<i64>,
     #[serde(default)]
     chapters: Vec<WrittenChapter>,
     started: Option<Started>,
@@ -159,6 +168,8 @@ impl Sidecar {
             description: said(written.description),
             author: said(written.author),
             image: url("image", written.image)?,
+            cover_room: cover_room(written.cover_room, written.cover.is_some())?,
+            cover: written.cover.map(cover).transpose()?,
             chapters: chapters(written.chapters)?.into(),
             started,
             ended: written.ended.unwrap_or(false),
@@ -172,6 +183,36 @@ fn url(key: &str, text: Option<String>) -> Result<Option<String>, String> {
         web::url(text).map_err(|why| format!("{key} {why}"))?;
     }
     Ok(text)
+}
+
+/// Room for a cover, where nobody says how much.
+const COVER_ROOM: u32 = 64 * 1024;
+
+fn cover_room(written: Option<i64>, is_wanted: bool) -> Result<u32, String> {
+    let Some(written) = written else { return Ok(if is_wanted { COVER_ROOM } else { 0 }) };
+    u32::try_from(written)
+        .ok()
+        .filter(|bytes| *bytes <= COVER_MOST)
+        .ok_or_else(|| format!("cover_room {written}: not a number of bytes from 0 to {COVER_MOST}"))
+}
+
+/// What a picture's file ends in; players know pictures by it.
+fn picture_ending(path: &str) -> Option<&'static str> {
+    const ENDINGS: [(&str, &str); 3] = [(".jpg", "jpg"), (".jpeg", "jpg"), (".png", "png")];
+    let path = path.to_ascii_lowercase();
+    ENDINGS.into_iter().find(|(ending, _)| path.ends_with(ending)).map(|(_, usual)| usual)
+}
+
+/// A path that leads out of the folder of recordings is refused when it is opened.
+fn cover(written: String) -> Result<String, String> {
+    let why = match written.as_str() {
+        "" => "it is empty",
+        path if path.contains('\0') => "it has a NUL in it",
+        path if path.starts_with('/') => "it does not start in the sidecar's folder",
+        path if picture_ending(path).is_none() => "a picture ends in .jpg, .jpeg or .png",
+        _ => return Ok(written),
+    };
+    Err(format!("cover `{written}`: {why}"))
 }
 
 fn chapters(written: Vec<WrittenChapter>) -> Result<Vec<Chapter>, String> {
@@ -224,6 +265,11 @@ impl Sidecar {
         self.title.clone().unwrap_or_else(|| name.to_string())
     }
 
+    /// What its cover's file ends in, if there is to be one: `jpg` or `png`.
+    pub fn cover_ending(&self) -> Option<&'static str> {
+        picture_ending(self.cover.as_deref()?)
+    }
+
     /// When frame 0 was recorded, in milliseconds since 1970.
     pub fn began(&self) -> Option<i64> {
         Some(self.started.as_deref()?.parse::<Timestamp>().ok()?.as_millisecond())
@@ -271,6 +317,29 @@ mod tests {
         assert_eq!(sidecar.author.as_deref(), Some("C"));
         assert_eq!(sidecar.image.as_deref(), Some("https://radio.example/c.jpg"));
         assert!(sidecar.chapters.is_empty());
+    }
+
+    #[test]
+    fn a_cover_has_room_unless_it_is_said_that_it_has_none() {
+        let room =
+            |text: &str| Sidecar::parse(text).map(|sidecar| (sidecar.cover_room, sidecar.cover_ending()));
+        assert_eq!(room(""), Ok((0, None)));
+        assert_eq!(room("cover = 'a/b.JPEG'"), Ok((65_536, Some("jpg"))));
+        assert_eq!(room("cover = '../b.png'\ncover_room = 0"), Ok((0, Some("png"))));
+        assert_eq!(room("cover_room = 1048576"), Ok((1_048_576, None)));
+        for (wrong, named) in [
+            ("cover_room = 1048577", "1048577"),
+            ("cover_room = -1", "-1"),
+            ("cover_room = '64 KiB'", "64 KiB"),
+            ("cover = ''", "``"),
+            ("cover = '/c.jpg'", "/c.jpg"),
+            ("cover = 'c.gif'", "c.gif"),
+            ("cover = 'https://radio.example/c'", "https://radio.example/c"),
+            ("cover = \"c\\u0000.jpg\"", "NUL"),
+        ] {
+            let error = room(wrong).unwrap_err();
+            assert!(error.contains(named), "{wrong}: {error}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What the file system says of a file that is not the same after a write to it, or when another stands in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,13 @@ impl Stamp {
     pub(super) fn has_content_of(&self, before: &Self) -> bool {
         (self.inode, self.len, self.modified) == (before.inode, before.len, before.modified)
     }
+}
+
+/// When a file's content or metadata last changed.
+pub(super) fn changed(metadata: &Metadata) -> SystemTime {
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
+    let nanos = u32::try_from(metadata.ctime_nsec()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// More than any file system's times are apart at the least (FAT's are two seconds): what is written twice within such a step

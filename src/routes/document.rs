@@ -53,7 +53,9 @@ impl Document {
     /// The answer to a request with these headers. Conditions on dates never hold: a recording that is removed makes the
     /// document another one, and none of what is left is newer for that.
     pub(super) fn answer(self, asked: &HeaderMap) -> Response {
-        let compresses = self.body.len() > WORTH_COMPRESSING && takes_gzip(asked);
+        // Pictures are compressed.
+        let is_text = !self.media_type.starts_with("image/");
+        let compresses = is_text && self.body.len() > WORTH_COMPRESSING && takes_gzip(asked);
         let headers = self.headers(compresses);
         let etag = headers.get(header::ETAG).and_then(|etag| etag.to_str().ok());
         let (if_match, if_none_match) =

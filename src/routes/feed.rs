@@ -186,8 +186,8 @@ impl Channel {
         text(xml, "link", &self.base.whole(&page_path(&status.name)))?;
         element_with_text(xml, "guid", &[("isPermaLink", "false")], &guid(status))?;
         some_text(xml, "itunes:author", sidecar.author.as_deref())?;
-        if let Some(image) = &sidecar.image {
-            empty(xml, "itunes:image", &[("href", image)])?;
+        if let Some(image) = library::image(&self.base, status) {
+            empty(xml, "itunes:image", &[("href", &image)])?;
         }
         if !sidecar.chapters.is_empty() {
             let url = self.base.whole(&chapters_path(&status.name));

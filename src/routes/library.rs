@@ -10,7 +10,7 @@ use tailcast_codecs::format::{Format, Parameters};
 use super::document::Document;
 use super::list::{ListQuery, usable};
 use super::site::Base;
-use super::summary::audio_path;
+use super::summary::{audio_path, cover_path};
 use super::{App, blocking};
 use crate::access::Pass;
 use crate::error::Problem;
@@ -77,6 +77,12 @@ pub(super) struct Told<'a> {
     pub(super) status: &'a Status,
 }
 
+/// The whole URL of a recording's picture, if its sidecar says that there is one.
+pub(super) fn image(base: &Base, status: &Status) -> Option<String> {
+    let cover = || Some(base.whole(&cover_path(status)?));
+    status.sidecar.image.clone().or_else(cover)
+}
+
 /// A recording in one format, if nothing else is asked for.
 #[derive(Debug)]
 pub(super) struct Sound {
@@ -103,7 +109,7 @@ impl Sound {
         Ok(Self {
             url: base.whole(&if is_growing { format!("{path}?pos=live") } else { path }),
             media_type: codec.media_type(),
-            len: (!is_growing).then(|| whole_len(&*codec, status.extent.frames)),
+            len: (!is_growing).then(|| whole_len(&*codec, status.extent.frames, status.sidecar.cover_room)),
             bitrate: format.usual_bitrate(status.spec),
             rate: codec.grid().rates.coded,
         })

@@ -8,6 +8,7 @@
 //! | `/recordings` | [`list`] |
 //! | `/recordings/{name}` | [`recordings`] |
 //! | `/recordings/{name}/chapters.json` | `chapters` |
+//! | `/recordings/{name}/cover.jpg`, `/recordings/{name}/cover.png` | `cover` |
 //! | `/feed.xml` | [`feed`] |
 //! | `/recordings.m3u8`, `/recordings.pls`, `/recordings.xspf` | [`playlist`] |
 //! | `/status-json.xsl` | [`icecast`] |
@@ -27,6 +28,7 @@
 pub mod assets;
 pub mod audio;
 mod chapters;
+mod cover;
 mod document;
 pub mod events;
 pub mod feed;

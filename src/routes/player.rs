@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 use tailcast_codecs::format::Format;
 
-use super::summary::{Summary, audio_path};
+use super::summary::{Summary, audio_path, cover_path};
 use super::words::{FORMATS, clock, live, sound, title, when};
 use crate::access::Pass;
 use crate::recording::Status;
@@ -31,8 +31,13 @@ pub fn player(status: &Status, pass: &Pass) -> Markup {
     html! {
         header { a href="/" { "All recordings" } }
         main #recording data-status=(summary) {
-            h1 { (title(status)) " " (live(status)) }
-            p.about { @if let Some(when) = when(status) { (when) " · " } (sound(status.spec)) }
+            div #about {
+                @if let Some(cover) = cover_path(status) {
+                    img.cover src=(pass.carried(cover)) alt="";
+                }
+                h1 { (title(status)) " " (live(status)) }
+                p.about { @if let Some(when) = when(status) { (when) " · " } (sound(status.spec)) }
+            }
             noscript {
                 p { span.length { (clock(status.duration())) } @if status.extent.is_growing() { " so far" } }
                 audio controls preload="none" src=(audio(Format::Mp3))

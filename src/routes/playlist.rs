@@ -83,6 +83,7 @@ struct Track<'a> {
     title: String,
     url: String,
     page: String,
+    image: Option<String>,
     /// Seconds that it lasts, if it has ended.
     seconds: Option<f64>,
 }
@@ -136,6 +137,7 @@ impl<'a> Track<'a> {
             title: title(status),
             url: Sound::of(base, status, library.format)?.url,
             page: base.whole(&page_path(&status.name)),
+            image: library::image(base, status),
             seconds: (!status.extent.is_growing()).then(|| status.duration()),
         })
     }
@@ -153,7 +155,7 @@ impl<'a> Track<'a> {
             some_text(xml, "creator", sidecar.author.as_deref())?;
             some_text(xml, "annotation", sidecar.description.as_deref())?;
             text(xml, "info", &self.page)?;
-            some_text(xml, "image", sidecar.image.as_deref())?;
+            some_text(xml, "image", self.image.as_deref())?;
             let milliseconds = self.seconds.map(|seconds| format!("{:.0}", (seconds * 1000.0).floor()));
             some_text(xml, "duration", milliseconds.as_deref())
         })

@@ -13,7 +13,7 @@ use tailcast_codecs::format::{Format, Parameters};
 
 use super::query::{self, RenditionQuery};
 use super::summary::Summary;
-use super::{App, FromPath, blocking, chapters, events, fresh};
+use super::{App, FromPath, blocking, chapters, cover, events, fresh};
 use crate::access::Pass;
 use crate::error::Problem;
 use crate::recording::{Extent, Recording};
@@ -58,6 +58,9 @@ struct PageDescription {
 struct Details {
     #[serde(flatten)]
     summary: Summary,
+    /// Why there is no cover, though there is to be one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cover_error: Option<String>,
     formats: BTreeMap<&'static str, GridDescription>,
 }
 
@@ -79,7 +82,7 @@ pub struct PlaceQuery {
     time: Option<String>,
 }
 
-/// One recording; with `byte` or `time`, a place in one rendition of it; or its events, or its chapters.
+/// One recording; with `byte` or `time`, a place in one rendition of it; or its events, its chapters or its cover.
 pub async fn show(
     State(app): State<App>,
     pass: Pass,
@@ -94,6 +97,11 @@ pub async fn show(
     }
     if let Some(recording) = stem(&app, &pass, &name, "/chapters.json").await? {
         return chapters::of(&recording, &headers);
+    }
+    for cover in ["/cover.jpg", "/cover.png"] {
+        if let Some(recording) = stem(&app, &pass, &name, cover).await? {
+            return cover::of(&recording, &headers);
+        }
     }
     let recording = app.find(&pass, &name).await?;
     if place.byte.is_none() && place.time.is_none() {
@@ -158,7 +166,8 @@ impl Details {
             let rendition = Rendition::new(Arc::clone(recording), codec, 0, None);
             formats.insert(format.name(), GridDescription::of(&rendition, format, &status.extent));
         }
-        Ok(Self { summary: Summary::of(&status), formats })
+        let cover_error = recording.cover().and_then(Result::err);
+        Ok(Self { summary: Summary::of(&status), cover_error, formats })
     }
 }
 

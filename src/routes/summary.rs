@@ -37,6 +37,9 @@ pub struct Summary {
     bitrate: BTreeMap<&'static str, f64>,
     waveform: BTreeMap<&'static str, String>,
     page: String,
+    /// Its picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cover: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,6 +81,7 @@ impl Summary {
             bitrate: Format::ALL.iter().map(|format| (format.name(), format.usual_bitrate(*spec))).collect(),
             waveform: ["json", "dat"].map(|form| (form, waveform_path(name, form))).into(),
             page: page_path(name),
+            cover: cover_path(status),
         }
     }
 }
@@ -125,6 +129,12 @@ pub fn hls_path(name: &RecordingName) -> String {
 /// The path of a recording's chapters.
 pub fn chapters_path(name: &RecordingName) -> String {
     format!("/recordings/{}/chapters.json", escaped(name))
+}
+
+/// The path of a recording's cover, if its sidecar names one.
+pub fn cover_path(status: &Status) -> Option<String> {
+    let ending = status.sidecar.cover_ending()?;
+    Some(format!("/recordings/{}/cover.{ending}", escaped(&status.name)))
 }
 
 /// A path with those parameters that have a value.

@@ -30,7 +30,7 @@ before(async () => {
   stage.sink = await startSink();
   stage.embedder = await startEmbedder();
   stage.server = await serve({ options: ['--sign-key-file', stage.key] });
-  await finished(stage.server, 'secret', 45, { rule: 'private = true' });
+  await finished(stage.server, 'secret', 45, { rule: 'private = true', cover: true });
 });
 after(async () => {
   await stage.server?.stop();
@@ -91,6 +91,7 @@ async function onItsPage(t, kind) {
   t.after(() => page.close());
   const player = await (await openPlayer(page, stage.server, signed('/play/secret').slice('/play/'.length))).listen();
   assert.equal((await player.shown()).length, '0:00:45');
+  await page.waitFor(() => document.querySelector('.cover').naturalWidth === 1);
   await player.ear.start();
   await player.play();
   await player.waitUntilAt(10 + SPEECH);

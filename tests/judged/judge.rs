@@ -79,7 +79,7 @@ pub fn ffmpeg(files: &[PathBuf]) -> Vec<Heard> {
     }
     let outputs: Vec<PathBuf> = files.iter().map(|file| with_suffix(file, "ffmpeg.au")).collect();
     for (number, output) in outputs.iter().enumerate() {
-        command.args(["-map", &number.to_string(), "-c:a", "pcm_f32be"]).arg(output);
+        command.args(["-map", &format!("{number}:a"), "-c:a", "pcm_f32be"]).arg(output);
     }
     assert_eq!(says(&mut command), "", "{command:?}");
     outputs.iter().map(|output| read_au(output)).collect()

@@ -1,6 +1,6 @@
 //! What is in the headers beside the sound, as programs that know nothing of this one read it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::judge::{self, Desk, says};
@@ -12,6 +12,7 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "ffprobe_reads_none_from_later_on", judges: &["ffprobe"], test: silent },
     Judged { name: "opusinfo_reads_the_titles", judges: &["opusinfo"], test: opusinfo },
     Judged { name: "mpg123_reads_the_titles", judges: &["mpg123"], test: mpg123 },
+    Judged { name: "ffmpeg_shows_the_cover", judges: &["ffmpeg"], test: ffmpeg_shows },
     Judged { name: "a_tagged_file_is_heard_to_its_last_sample", judges: &["ffmpeg"], test: heard },
     Judged {
         name: "programs_find_nothing_wrong_with_a_full_header",
@@ -34,9 +35,34 @@ fn crowded() -> String {
     (0..250).map(chapter).fold("ended = true\n".to_owned(), |all, one| all + &one)
 }
 
+/// So many of its pixels are noise that it takes more than a page of Ogg.
+fn picture(desk: &Desk) -> PathBuf {
+    let file = desk.path("cover.png");
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args([
+        "-nostdin",
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=150x150,noise=alls=100:allf=t,format=rgb24",
+    ]);
+    says(ffmpeg.args(["-frames:v", "1", "-y"]).arg(&file));
+    file
+}
+
+/// A sidecar with a cover.
+fn with_cover(sidecar: &str) -> String {
+    format!("cover = 'cover.png'\n{sidecar}")
+}
+
 /// Five seconds with a sidecar that says this, by their path, as files.
-fn files(desk: &Desk, sidecar: &str, paths: &[&str]) -> Vec<std::path::PathBuf> {
+fn files(desk: &Desk, sidecar: &str, paths: &[&str]) -> Vec<PathBuf> {
     let root = Root::new();
+    if sidecar.starts_with("cover") {
+        std::fs::copy(picture(desk), root.file("cover.png")).unwrap();
+    }
     root.write("show.toml", format!("pcm = '{PCM}'\n{sidecar}"));
     root.write("show.pcm", sound::noise(5 * RATE, 2, 1));
     wait(async {
@@ -125,10 +151,25 @@ fn mpg123() {
     }
 }
 
+fn ffmpeg_shows() {
+    let desk = Desk::new();
+    let paths = ["mp3", "opus", "mp3?pos=1.5&duration=2", "opus?pos=1.5&duration=2"];
+    for sidecar in [SIDECAR, &crowded()].map(with_cover) {
+        for (file, path) in files(&desk, &sidecar, &paths).iter().zip(paths) {
+            let shown = desk.path("shown.png");
+            let mut ffmpeg = Command::new("ffmpeg");
+            ffmpeg.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(file);
+            says(ffmpeg.args(["-map", "0:v", "-c", "copy", "-f", "image2", "-update", "1"]).arg(&shown));
+            let [shown, picture] = [shown, picture(&desk)].map(|file| std::fs::read(file).unwrap());
+            assert!(picture.len() > 48 * 1024 && shown == picture, "{path}: {} bytes", shown.len());
+        }
+    }
+}
+
 /// Whether it says much, little or nothing.
 fn heard() {
     let desk = Desk::new();
-    for sidecar in [SIDECAR, "ended = true\n", &crowded()] {
+    for sidecar in [SIDECAR, "ended = true\n", &crowded(), &with_cover(SIDECAR)] {
         for heard in judge::ffmpeg(&files(&desk, sidecar, &["mp3", "opus"])) {
             assert_eq!(heard.frames(), 5 * RATE);
         }
@@ -137,7 +178,7 @@ fn heard() {
 
 fn tidy() {
     let desk = Desk::new();
-    for sidecar in [SIDECAR, &crowded()] {
+    for sidecar in [SIDECAR, &crowded(), &with_cover(&crowded())] {
         let paths = ["mp3", "opus", "mp3?pos=1.5&duration=2", "opus?pos=1.5&duration=2"];
         let files = files(&desk, sidecar, &paths);
         let (mp3, opus) = ([&files[0], &files[2]], [&files[1], &files[3]]);

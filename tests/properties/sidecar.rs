@@ -35,16 +35,19 @@ fn is_of_use(sidecar: &Sidecar) {
 }
 
 fn written(sidecar: &Sidecar) -> String {
-    let Sidecar { pcm, title, description, author, image, chapters, started, ended, rule } = sidecar;
+    let Sidecar { pcm, title, description, author, image, cover, chapters, started, ended, .. } = sidecar;
+    let rule = &sidecar.rule;
     let mut table = toml::Table::new();
     table.insert("ended".into(), (*ended).into());
     table.insert("private".into(), rule.private.into());
+    table.insert("cover_room".into(), sidecar.cover_room.into());
     table.extend(texts([
         ("pcm", &pcm.map(|pcm| pcm.to_string())),
         ("title", title),
         ("description", description),
         ("author", author),
         ("image", image),
+        ("cover", cover),
         ("started", started),
         ("embargo", &rule.embargo.map(|until| until.to_string())),
     ]));

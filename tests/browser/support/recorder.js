@@ -43,29 +43,37 @@ function soundOf(wav) {
   return wav.subarray(at + 8, at + 8 + wav.readUInt32LE(at + 4));
 }
 
-/** A recording of `seconds` that has ended; `rule` is a line of its sidecar. */
-export async function finished(server, name, seconds, { started, rule } = {}) {
+/** A recording of `seconds` that has ended; `rule` is a line of its sidecar, `cover` whether it has one. */
+export async function finished(server, name, seconds, { started, rule, cover } = {}) {
   await writeFile(pathOf(server, name, 'pcm'), (await thePiece()).subarray(0, bytesIn(seconds)));
-  await writeSidecar(server, name, { ended: true, started, rule });
+  if (cover) await drawCover(server);
+  await writeSidecar(server, name, { ended: true, started, rule, cover });
 }
 
 /**
  * A recording that is `headStart` seconds old and grows in real time from now on, until `end` or `pause`.
  * Its title is its name unless one is given; if it is told when it `started`, that stays so to its end.
  */
-export async function record(server, name, { headStart = 120, title, started } = {}) {
+export async function record(server, name, { headStart = 120, title, started, cover } = {}) {
   const sound = await thePiece();
-  await writeSidecar(server, name, { title, started });
-  const recorder = new Recorder(server, name, { title, started }, sound, await open(pathOf(server, name, 'pcm'), 'w'));
+  if (cover) await drawCover(server);
+  await writeSidecar(server, name, { title, started, cover });
+  const described = { title, started, cover };
+  const recorder = new Recorder(server, name, described, sound, await open(pathOf(server, name, 'pcm'), 'w'));
   await recorder.begin(headStart);
   return recorder;
+}
+
+/** A picture of one pixel, with so much behind it that a header with it takes more than one page of Ogg. */
+async function drawCover(server) {
+  const pixel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+  await writeFile(pathOf(server, 'cover', 'png'), Buffer.concat([Buffer.from(pixel, 'base64'), Buffer.alloc(60_000, 7)]));
 }
 
 class Recorder {
   #server;
   #name;
-  #title;
-  #started;
+  #described;
   #sound;
   #file;
   #written = 0;
@@ -73,12 +81,11 @@ class Recorder {
   #timer;
   #writing = Promise.resolve();
 
-  constructor(server, name, { title, started }, sound, file) {
+  constructor(server, name, described, sound, file) {
     Object.assign(this, { name });
     this.#server = server;
     this.#name = name;
-    this.#title = title;
-    this.#started = started;
+    this.#described = described;
     this.#sound = sound;
     this.#file = file;
   }
@@ -110,8 +117,8 @@ class Recorder {
 
   /** Gives it another title, and another start: now. */
   async describe(title) {
-    this.#title = title;
-    await writeSidecar(this.#server, this.#name, { title });
+    this.#described = { ...this.#described, title };
+    await writeSidecar(this.#server, this.#name, { ...this.#described, started: undefined });
   }
 
   /**
@@ -119,7 +126,7 @@ class Recorder {
    */
   async end() {
     await this.stop();
-    await writeSidecar(this.#server, this.#name, { title: this.#title, started: this.#started, ended: true });
+    await writeSidecar(this.#server, this.#name, { ...this.#described, ended: true });
     return this.edge;
   }
 
@@ -143,9 +150,10 @@ const bytesIn = (seconds) => Math.floor(seconds * RATE) * FRAME_BYTES;
 
 const pathOf = (server, name, extension) => join(server.root, `${name}.${extension}`);
 
-async function writeSidecar(server, name, { title = name, ended = false, started = new Date().toISOString(), rule }) {
+async function writeSidecar(server, name, { title = name, ended, started = new Date().toISOString(), rule, cover }) {
   const lines = [`pcm = "${SPEC}"`, `title = ${JSON.stringify(title)}`, `started = "${started}"`];
   if (ended) lines.push('ended = true');
   if (rule) lines.push(rule);
+  if (cover) lines.push("cover = 'cover.png'");
   await writeFile(pathOf(server, name, 'toml'), `${lines.join('\n')}\n`);
 }
