@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 use support::{Reply, Root, Running, eventually, is_problem, sound};
-use tailcast::access::{Grant, Key, Part, Settings, Tokens, TokensFor};
+use tailcast::access::{Grant, Key, Listing, Part, Settings, Tokens, TokensFor};
 use tailcast::config::Cors;
 use tailcast::recording::RecordingName;
 
@@ -411,6 +411,102 @@ async fn a_signature_opens_its_recording_in_every_way_and_no_other() {
         }
         assert_eq!(server.panics(), 0);
     }
+}
+
+/// The lists that a signature can open.
+const SIGNED: [&str; 5] =
+    ["/feed.xml", "/recordings.m3u8", "/recordings.pls", "/recordings.xspf", "/status-json.xsl"];
+
+fn listing(q: &str, expires: i64) -> String {
+    key().sign_list(&Listing { q, expires })
+}
+
+/// The paths of the server's own URLs in a text, that stand in quotes, between tags or on lines of their own.
+fn links(server: &Running, text: &str) -> Vec<String> {
+    let root = server.url("");
+    let rest = text.split(root.trim_end_matches('/')).skip(1);
+    rest.map(|rest| rest.split(['"', '<', '\n']).next().unwrap().replace("&amp;", "&")).collect()
+}
+
+/// As an app that knows nothing but the address of the feed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_feed_leads_to_all_that_it_lists_and_so_does_a_playlist() {
+    for tokens_for in [TokensFor::All, TokensFor::Private] {
+        let root = recordings();
+        let server = server(&root, settings(tokens_for)).await;
+        for path in SIGNED {
+            let list = server.get(&with(path, &listing("", in_an_hour()))).await;
+            assert_eq!(list.status, 200, "{path}: {}", list.text());
+            assert!(list.header("cache-control").unwrap().starts_with(['p', 'n']), "{path}");
+            let text = list.text();
+            // Of what grows alone: nothing does here by then.
+            let named = if path == "/status-json.xsl" { "secret-live" } else { "folder/secret" };
+            assert!(text.contains(named), "{path}: {text}");
+            let links = links(&server, &text);
+            let leads = |path: &String| path.starts_with(['/']) && path.len() > 1;
+            for link in links.iter().filter(|link| leads(link)) {
+                let (path_of_link, query) = link.split_once('?').expect(link);
+                assert!(query.contains("sig="), "{link}");
+                let range = [("range", "bytes=0-9")];
+                let reply =
+                    ask(&server, "GET", link, if link.contains("/audio/") { &range } else { &[] }).await;
+                assert!([200, 206, 307].contains(&reply.status), "{link}: {}", reply.text());
+                // And nowhere else.
+                if path_of_link.starts_with("/audio/") {
+                    let elsewhere = link.replace(path_of_link, "/audio/later.wav");
+                    let is_its_own = path_of_link.starts_with("/audio/later.");
+                    let reply = ask(&server, "GET", &elsewhere, &range).await;
+                    assert_eq!(reply.status == 403, !is_its_own, "{elsewhere}: {}", reply.text());
+                }
+            }
+        }
+        assert_eq!(server.panics(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signature_of_a_list_is_of_its_words_and_opens_nothing_else() {
+    let root = recordings();
+    let server = server(&root, settings(TokensFor::Private)).await;
+    let (all, some) = (listing("", in_an_hour()), listing("folder", in_an_hour()));
+    for path in SIGNED {
+        for query in [
+            &listing("", Timestamp::now().as_second()),
+            &all.replace("expires=1", "expires=2"),
+            &format!("{all}&from=1"),
+            &format!("{all}x"),
+            &signed(&key(), "secret", Part::default(), in_an_hour()),
+            &signed(&Key::parse(&[8; 32]).unwrap(), "secret", Part::default(), in_an_hour()),
+            &some,
+            &format!("q=open&{some}"),
+        ] {
+            is_refused(&server.get(&with(path, query)).await);
+        }
+    }
+    for path in ["/feed.xml", "/recordings.m3u8"] {
+        is_refused(&server.get(&format!("{path}?q=folder&{all}")).await);
+        let text = server.get(&format!("{path}?limit=9&q=folder&{some}")).await.text();
+        assert!(text.contains("folder/secret") && !text.contains("later"), "{text}");
+    }
+    for path in ["/", "/recordings", "/events", "/metrics", "/audio/secret.mp3", "/play/secret"] {
+        is_refused(&server.get(&with(path, &all)).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_feed_is_the_podcast_that_it_is_without_and_is_kept() {
+    let root = recordings();
+    let server = server(&root, settings(TokensFor::Private)).await;
+    let guid = |text: &str| {
+        let (_, rest) = text.split_once("<podcast:guid>").unwrap();
+        rest.split('<').next().unwrap().to_owned()
+    };
+    let path = with("/feed.xml", &listing("", in_an_hour()));
+    let first = server.get(&path).await;
+    assert_eq!(guid(&first.text()), guid(&server.get("/feed.xml").await.text()));
+    assert!(links(&server, &first.text()).contains(&path), "its own address");
+    let again = server.get_with(&path, &[("if-none-match", first.header("etag").unwrap())]).await;
+    assert_eq!(again.status, 304);
 }
 
 fn is_refused(reply: &Reply) {

@@ -1,11 +1,16 @@
-//! `tailcast sign`: a URL that opens one recording until a moment, for whoever has it.
+//! `tailcast sign`: a URL that opens one recording, or a list of them, until a moment, for whoever has it.
 
+use std::fmt;
+
+use axum::extract::Query;
 use clap::{Arg, ArgMatches, Command};
+use http::Uri;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use tailcast_codecs::format::Format;
 
-use super::{Grant, Part};
+use super::{Grant, Listing, Part};
 use crate::config;
 use crate::hls::playlist::MULTIVARIANT;
 use crate::recording::RecordingName;
@@ -25,13 +30,14 @@ pub fn arguments(command: Command) -> Command {
         Arg::new(name).long(name).value_name(value).help(help).allow_hyphen_values(true)
     };
     command
-        .about("Make a URL that opens one recording without a token, until a moment")
+        .about("Make a URL that opens one recording, or a feed of them, without a token, until a moment")
         .arg(option("key-file", "FILE", "The server's --sign-key-file").required(true))
         .arg(
             option(
                 "url",
                 "URL",
-                "What to open: whole or from its path on, of /audio, /hls, /waveform, /play or /recordings",
+                "What to open: whole or from its path on, of /audio, /hls, /waveform, /play or /recordings; or \
+                 /feed.xml or a playlist, with its ?q=",
             )
             .required(true),
         )
@@ -61,8 +67,29 @@ pub fn run(matches: &ArgMatches) -> Result<String, SignError> {
         return Err(SignError::Option("to", format!("`{given}` is not behind --from")));
     }
     let url = text("url").unwrap_or_default();
-    let name = recording(url, part).map_err(wrong("url"))?;
-    Ok(with_parameters(url, &key.sign(&Grant { name, part, expires })))
+    let parameters = match opened(url, part).map_err(wrong("url"))? {
+        Opened::Recording(name) => key.sign(&Grant { name, part, expires }),
+        Opened::List(q) => key.sign_list(&Listing { q: &q, expires }),
+    };
+    Ok(with_parameters(url, &parameters))
+}
+
+/// What a URL leads to.
+#[derive(Debug, PartialEq, Eq)]
+enum Opened {
+    Recording(RecordingName),
+    /// Those that have some words.
+    List(String),
+}
+
+/// The lists that can be signed.
+const LISTS: [&str; 5] =
+    ["/feed.xml", "/recordings.m3u8", "/recordings.pls", "/recordings.xspf", "/status-json.xsl"];
+
+/// What may stand behind the `?` of a list.
+#[derive(Debug, Deserialize)]
+struct ListQuery {
+    q: Option<String>,
 }
 
 /// The moment that is meant, in seconds since 1970, if it is now `now`.
@@ -87,8 +114,7 @@ fn position(text: &str) -> Result<u64, String> {
     }
 }
 
-/// The recording that a URL leads to.
-fn recording(url: &str, part: Part) -> Result<RecordingName, String> {
+fn opened(url: &str, part: Part) -> Result<Opened, String> {
     let (path, query) = url.split_once(['?', '#']).unwrap_or((url, ""));
     let has = |name: &str| query.split(['&', '#']).any(|pair| pair.split('=').next() == Some(name));
     if let Some(name) = ["sig", "expires", "from", "to"].into_iter().find(|name| has(name)) {
@@ -104,6 +130,9 @@ fn recording(url: &str, part: Part) -> Result<RecordingName, String> {
         .filter_map(|kind| Some((path.find(kind)?, kind)))
         .min();
     let Some((at, kind)) = found else {
+        if LISTS.iter().any(|list| path.ends_with(list)) {
+            return list(url, part);
+        }
         return Err(format!(
             "`{url}` leads to no recording (/audio/NAME.mp3, /hls/NAME/{MULTIVARIANT}, /play/NAME, …)"
         ));
@@ -115,7 +144,19 @@ fn recording(url: &str, part: Part) -> Result<RecordingName, String> {
     let decoded = percent_decode_str(rest).decode_utf8().map_err(|_| format!("`{url}` is not UTF-8"))?;
     let name = name_in(kind, &decoded)
         .ok_or_else(|| format!("`{url}` has nothing behind {kind} that can be signed"))?;
-    RecordingName::parse(name).map_err(|error| error.to_string())
+    RecordingName::parse(name).map(Opened::Recording).map_err(|error| error.to_string())
+}
+
+/// The list of a URL.
+fn list(url: &str, part: Part) -> Result<Opened, String> {
+    if !part.is_whole() {
+        return Err(format!("`{url}` is not at /audio, where alone a part can be opened"));
+    }
+    let unsigned = |why: &dyn fmt::Display| format!("`{url}` cannot be understood: {why}");
+    let query = url.split('#').next().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
+    let uri: Uri = format!("/?{query}").parse().map_err(|error| unsigned(&error))?;
+    let Query(query) = Query::<ListQuery>::try_from_uri(&uri).map_err(|error| unsigned(&error))?;
+    Ok(Opened::List(query.q.unwrap_or_default()))
 }
 
 /// The name of the recording in what stands behind the beginning of a path.
@@ -165,12 +206,15 @@ mod tests {
             ("/play/show.mp3#t=5", "show.mp3"),
             ("/recordings/show/chapters.json", "show"),
             ("/recordings/show", "show"),
+            ("/audio/feed.xml", "feed.xml"),
         ] {
-            assert_eq!(recording(url, Part::default()).unwrap().as_str(), name, "{url}");
+            let name = RecordingName::parse(name).unwrap();
+            assert_eq!(opened(url, Part::default()), Ok(Opened::Recording(name)), "{url}");
         }
         for url in [
             "/",
-            "/feed.xml",
+            "/feed.rss",
+            "/recordings",
             "/audio/",
             "/audio/../x",
             "/hls/a/b/playlist.m3u8",
@@ -178,9 +222,26 @@ mod tests {
             "/audio/%ff",
             "/audio/x?sig=1",
         ] {
-            assert!(recording(url, Part::default()).is_err(), "{url}");
+            assert!(opened(url, Part::default()).is_err(), "{url}");
         }
-        assert!(recording("/hls/a/master.m3u8", PART).is_err() && recording("/audio/a", PART).is_ok());
+        assert!(opened("/hls/a/master.m3u8", PART).is_err() && opened("/audio/a", PART).is_ok());
+    }
+
+    #[test]
+    fn a_list_is_signed_with_its_words() {
+        for (url, q) in [
+            ("https://radio.example/feed.xml", ""),
+            ("/feed.xml?", ""),
+            ("/feed.xml?limit=5#x?q=y", ""),
+            ("http://h/radio/recordings.m3u8?format=opus&q=evening+show", "evening show"),
+            ("/recordings.pls?q=%C3%A9", "é"),
+        ] {
+            assert_eq!(opened(url, Part::default()), Ok(Opened::List(q.to_owned())), "{url}");
+        }
+        for url in ["/feed.xml?q=a&q=b", "/feed.xml?q=a&sig=b"] {
+            assert!(opened(url, Part::default()).is_err(), "{url}");
+        }
+        assert!(opened("/feed.xml", PART).is_err());
     }
 
     #[test]

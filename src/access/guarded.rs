@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
-use super::{Opens, Part, Pass, Refusal};
+use super::{Grant, Key, Opens, Part, Pass, Refusal, with};
 use crate::error::Problem;
 use crate::recording::{
     Catalogue, Changes, Entries, Extent, News, Recording, RecordingError, RecordingName, Status, public,
@@ -163,12 +163,39 @@ impl Guarded {
         Ok(told)
     }
 
+    /// The same for a feed or a playlist of what has some words, and what its links have to have. It may be signed.
+    ///
+    /// # Errors
+    /// When the folder itself cannot be read, or he has come for something else.
+    pub(crate) async fn library(&self, pass: &Pass, words: &str) -> Result<(Entries, Links), Problem> {
+        let Opens::Signed(signed) = &pass.opens else {
+            return Ok((self.list(pass).await?, Links(None)));
+        };
+        pass.listing(signed, words)?;
+        let entries = self.0.list().await.map_err(Problem::internal)?;
+        Ok((entries, Links(pass.access.settings.key.clone().map(|key| (key, signed.expires)))))
+    }
+
     /// Tells of what changes in that list, for as long as what is returned lives.
     ///
     /// # Errors
     /// When he has come for one recording.
     pub(crate) fn watch_list(&self, pass: &Pass) -> Result<Watcher, Problem> {
         Ok(Watcher { is_all: pass.lists()?, news: self.0.watch_list() })
+    }
+}
+
+/// What makes links to recordings open them, in a list that was opened by its signature: signatures of their own, for as
+/// long.
+#[derive(Debug, Clone)]
+pub(crate) struct Links(Option<(Key, i64)>);
+
+impl Links {
+    /// A path that leads to a recording.
+    pub(crate) fn to(&self, name: &RecordingName, path: String) -> String {
+        let Some((key, expires)) = &self.0 else { return path };
+        let grant = Grant { name: name.clone(), part: Part::default(), expires: *expires };
+        with(path, &key.sign(&grant))
     }
 }
 

@@ -6,7 +6,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | `tokens` | what opens everything |
-//! | [`sign`] | what opens one recording, or a part of one, until a moment |
+//! | [`sign`] | what opens one recording, a part of one, or a list of them, until a moment |
 //! | `guarded` | the recordings, for who has a pass |
 //! | [`command`] | `tailcast sign` |
 
@@ -26,8 +26,8 @@ use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-pub(crate) use guarded::{Guarded, NotOpened, Opened, Watcher};
-pub use sign::{Grant, Key, Part};
+pub(crate) use guarded::{Guarded, Links, NotOpened, Opened, Watcher};
+pub use sign::{Grant, Key, Listing, Part};
 pub(crate) use tokens::Given;
 pub use tokens::Tokens;
 
@@ -107,8 +107,8 @@ pub enum Refusal {
     /// Something else is asked for.
     #[error("the signature is of a part of the recording (`from`, `to`), and more than that is asked for")]
     Outside,
-    /// It is of one recording.
-    #[error("a signature opens one recording, and no list of them")]
+    /// It is of one recording, or of another list.
+    #[error("a signature opens one recording, or a feed or playlist with its `q`; and no other list")]
     List,
     /// There is nothing to hold it against.
     #[error("signatures are not taken here (there is no --sign-key-file)")]
@@ -237,10 +237,23 @@ impl Pass {
         if !key.has_signed(&grant, &signed.sig) {
             return Err(Refusal::Forged);
         }
-        if self.at.as_second() >= signed.expires {
-            return Err(Refusal::Expired(sign::moment(signed.expires)));
-        }
+        self.check_time(signed)?;
         Ok(signed.part)
+    }
+
+    /// Whether it opens a list of recordings by its signature, with these words.
+    fn listing(&self, signed: &Signed, q: &str) -> Result<(), Refusal> {
+        let key = self.access.settings.key.as_ref().ok_or(Refusal::NoKey)?;
+        let listing = Listing { q, expires: signed.expires };
+        if !signed.part.is_whole() || !key.has_signed_list(&listing, &signed.sig) {
+            return Err(Refusal::List);
+        }
+        self.check_time(signed)
+    }
+
+    fn check_time(&self, signed: &Signed) -> Result<(), Refusal> {
+        let is_over = self.at.as_second() >= signed.expires;
+        if is_over { Err(Refusal::Expired(sign::moment(signed.expires))) } else { Ok(()) }
     }
 
     /// What stands in URLs that are to open what this one's does: parameters, if it is signed.
@@ -255,7 +268,7 @@ impl Pass {
     /// A path with these, if there are any; it may have a query already.
     pub(crate) fn carried(&self, path: String) -> String {
         match self.parameters() {
-            Some(more) => format!("{path}{}{more}", if path.contains('?') { '&' } else { '?' }),
+            Some(more) => with(path, &more),
             None => path,
         }
     }
@@ -264,6 +277,11 @@ impl Pass {
     fn is_personal(&self) -> bool {
         !matches!(self.opens, Opens::Public)
     }
+}
+
+/// A path with more parameters.
+fn with(path: String, more: &str) -> String {
+    format!("{path}{}{more}", if path.contains('?') { '&' } else { '?' })
 }
 
 impl From<Refusal> for Problem {

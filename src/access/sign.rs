@@ -1,4 +1,4 @@
-//! Signatures that open one recording, or a part of one, until a moment.
+//! Signatures that open one recording, a part of one, or a list of them, until a moment.
 
 use std::fmt;
 
@@ -16,6 +16,7 @@ const FEWEST: usize = 32;
 
 /// What stands first in what is signed, so that nothing else that the key may have signed is taken for it.
 const VERSION: &[u8] = b"tailcast signed URL 1";
+const VERSION_OF_LISTS: &[u8] = b"tailcast signed list 1";
 
 /// A key.
 #[derive(Clone)]
@@ -35,6 +36,15 @@ pub struct Grant {
     pub name: RecordingName,
     /// The part of it.
     pub part: Part,
+    /// Until when, in seconds since 1970: no longer then.
+    pub expires: i64,
+}
+
+/// What a signature of a list opens: what is private too, and each recording in it by a signature of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listing<'a> {
+    /// The words that all in it have, as they are asked for; none if that is empty.
+    pub q: &'a str,
     /// Until when, in seconds since 1970: no longer then.
     pub expires: i64,
 }
@@ -73,29 +83,58 @@ impl Key {
         let time = |name: &str, nanos: Option<u64>| {
             nanos.map(|nanos| format!("{name}={}&", in_seconds(nanos))).unwrap_or_default()
         };
-        let sig = BASE64_URL_SAFE_NO_PAD.encode(self.mac(grant).finalize().into_bytes());
-        format!("{}{}expires={}&sig={sig}", time("from", from), time("to", to), grant.expires)
+        format!(
+            "{}{}expires={}&sig={}",
+            time("from", from),
+            time("to", to),
+            grant.expires,
+            written(self.of_grant(grant))
+        )
+    }
+
+    /// The parameters of a list's URL, beside its `q`.
+    pub fn sign_list(&self, listing: &Listing<'_>) -> String {
+        format!("expires={}&sig={}", listing.expires, written(self.of_listing(listing)))
     }
 
     /// Whether a signature, as it stands in a URL, is that of a grant. Takes as long whatever is wrong with it, but for its
     /// length.
     pub(super) fn has_signed(&self, grant: &Grant, sig: &str) -> bool {
-        let Ok(sig) = BASE64_URL_SAFE_NO_PAD.decode(sig) else { return false };
-        self.mac(grant).verify_slice(&sig).is_ok()
+        is(self.of_grant(grant), sig)
     }
 
-    fn mac(&self, grant: &Grant) -> Hmac<Sha256> {
+    /// The same of a list.
+    pub(super) fn has_signed_list(&self, listing: &Listing<'_>, sig: &str) -> bool {
+        is(self.of_listing(listing), sig)
+    }
+
+    fn of_grant(&self, grant: &Grant) -> Hmac<Sha256> {
+        let [from, to] = [grant.part.from, grant.part.to].map(|at| at.map(u64::to_be_bytes));
+        let name = grant.name.as_str().as_bytes();
+        self.mac(&[VERSION, name, &grant.expires.to_be_bytes(), bytes_of(&from), bytes_of(&to)])
+    }
+
+    fn of_listing(&self, listing: &Listing<'_>) -> Hmac<Sha256> {
+        self.mac(&[VERSION_OF_LISTS, listing.q.as_bytes(), &listing.expires.to_be_bytes()])
+    }
+
+    /// Each field with its length before it, so that none runs into the next.
+    fn mac(&self, fields: &[&[u8]]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
-        // Each with its length before it, so that no field runs into the next.
-        for field in [VERSION, grant.name.as_str().as_bytes(), &grant.expires.to_be_bytes()]
-            .into_iter()
-            .chain([grant.part.from, grant.part.to].map(|at| at.map(u64::to_be_bytes)).iter().map(bytes_of))
-        {
+        for field in fields {
             mac.update(&(field.len() as u64).to_be_bytes());
             mac.update(field);
         }
         mac
     }
+}
+
+fn written(mac: Hmac<Sha256>) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+fn is(mac: Hmac<Sha256>, sig: &str) -> bool {
+    BASE64_URL_SAFE_NO_PAD.decode(sig).is_ok_and(|sig| mac.verify_slice(&sig).is_ok())
 }
 
 /// None at all if it is not said.
@@ -145,6 +184,27 @@ mod tests {
                 assert!(!key.has_signed(signed, wrong), "{wrong}");
             }
         }
+    }
+
+    #[test]
+    fn a_signature_of_a_list_is_of_its_words_and_no_recordings() {
+        let key = Key::parse(&[1; 32]).unwrap();
+        let listing = |q, expires| Listing { q, expires };
+        let all =
+            [listing("", 7), listing("", 8), listing("show", 7), listing("Show", 7), listing("show ", 7)];
+        for signed in &all {
+            let parameters = key.sign_list(signed);
+            let sig = parameters.rsplit_once("sig=").unwrap().1;
+            for asked in &all {
+                assert_eq!(
+                    key.has_signed_list(asked, sig),
+                    asked == signed,
+                    "{asked:?} by that of {signed:?}"
+                );
+            }
+            assert!(!key.has_signed(&grant("show", (None, None), 7), sig));
+        }
+        assert!(!key.has_signed_list(&listing("show", 7), &sig(&key, &grant("show", (None, None), 7))));
     }
 
     /// By another program: openssl's HMAC over the same bytes.

@@ -15,7 +15,7 @@ use tailcast_codecs::format::Format;
 use uuid::Uuid;
 
 use super::document::{Document, last};
-use super::library::{self, Library, LibraryQuery, Sound, Told};
+use super::library::{self, Library, LibraryQuery, Sound, Told, Urls};
 use super::site::{Base, Site};
 use super::summary::{chapters_path, hls_path, page_path, with_query};
 use super::times::{from_millis, http_date, rfc3339};
@@ -50,8 +50,10 @@ pub async fn feed(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = query::checked(query)?;
-    let library = Library::find(&app, &pass, &query).await?;
-    let channel = Channel { site: app.site, base: base.clone(), path: path(&query), library };
+    let (library, urls) = Library::find(&app, &pass, base.clone(), &query).await?;
+    let path = path(&query);
+    let myself = base.whole(&pass.carried(path.clone()));
+    let channel = Channel { site: app.site, urls, name: base.whole(&path), myself, library };
     library::answer(&base, headers, move || channel.document()).await
 }
 
@@ -67,8 +69,11 @@ fn path(query: &LibraryQuery) -> String {
 /// What a feed is made of.
 struct Channel {
     site: Arc<Site>,
-    base: Base,
-    path: String,
+    urls: Urls,
+    /// Its URL, without a signature.
+    name: String,
+    /// Its URL.
+    myself: String,
     library: Library,
 }
 
@@ -111,26 +116,26 @@ impl Channel {
         let first = self.library.format;
         let others = [Format::Mp3, Format::Opus].into_iter().filter(|format| *format != first);
         let sounds =
-            [first].into_iter().chain(others).map(|format| Sound::of(&self.base, told.status, format));
+            [first].into_iter().chain(others).map(|format| Sound::of(&self.urls, told.status, format));
         Ok(Item { told, sounds: sounds.collect::<Result<_, _>>()? })
     }
 
     /// What the podcast is.
     fn head(&self, xml: &mut Xml, modified: Option<Timestamp>) -> io::Result<()> {
-        let (feed, myself) = (&self.site.feed, self.base.whole(&self.path));
+        let feed = &self.site.feed;
         text(xml, "title", &feed.title)?;
         text(xml, "description", &feed.description)?;
         some_text(xml, "language", feed.language.as_deref())?;
         text(xml, "generator", concat!("tailcast ", env!("CARGO_PKG_VERSION")))?;
         some_text(xml, "lastBuildDate", modified.and_then(http_date).as_deref())?;
-        let itself = [("href", myself.as_str()), ("rel", "self"), ("type", "application/rss+xml")];
+        let itself = [("href", self.myself.as_str()), ("rel", "self"), ("type", "application/rss+xml")];
         empty(xml, "atom:link", &itself)?;
-        text(xml, "podcast:guid", &podcast_guid(&myself))
+        text(xml, "podcast:guid", &podcast_guid(&self.name))
     }
 
     /// What a live item may have, too.
     fn about_all(&self, xml: &mut Xml) -> io::Result<()> {
-        let (feed, home) = (&self.site.feed, self.base.whole("/"));
+        let (feed, home) = (&self.site.feed, self.urls.base.whole("/"));
         text(xml, "link", &home)?;
         if let Some(image) = &feed.image {
             empty(xml, "itunes:image", &[("href", image)])?;
@@ -149,11 +154,11 @@ impl Channel {
         // An `end` is recommended and not known.
         element(xml, "podcast:liveItem", &[("status", "live"), ("start", &start)], |xml| {
             self.about(xml, status)?;
-            let page = self.base.whole(&page_path(&status.name));
+            let page = self.urls.to(&status.name, page_path(&status.name));
             element_with_text(xml, "podcast:contentLink", &[("href", &page)], "Listen in a browser")?;
             enclosures(xml, item)?;
             // What players that know live streams at all know best.
-            let stream = self.base.whole(&hls_path(&status.name));
+            let stream = self.urls.to(&status.name, hls_path(&status.name));
             element(xml, "podcast:alternateEnclosure", &[("type", playlist::MEDIA_TYPE)], |xml| {
                 empty(xml, "podcast:source", &[("uri", &stream)])
             })
@@ -183,14 +188,14 @@ impl Channel {
         let sidecar = &status.sidecar;
         text(xml, "title", &title(status))?;
         some_text(xml, "description", sidecar.description.as_deref())?;
-        text(xml, "link", &self.base.whole(&page_path(&status.name)))?;
+        text(xml, "link", &self.urls.to(&status.name, page_path(&status.name)))?;
         element_with_text(xml, "guid", &[("isPermaLink", "false")], &guid(status))?;
         some_text(xml, "itunes:author", sidecar.author.as_deref())?;
-        if let Some(image) = library::image(&self.base, status) {
+        if let Some(image) = self.urls.image(status) {
             empty(xml, "itunes:image", &[("href", &image)])?;
         }
         if !sidecar.chapters.is_empty() {
-            let url = self.base.whole(&chapters_path(&status.name));
+            let url = self.urls.to(&status.name, chapters_path(&status.name));
             empty(xml, "podcast:chapters", &[("url", &url), ("type", chapters::MEDIA_TYPE)])?;
         }
         Ok(())

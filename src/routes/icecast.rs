@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use tailcast_codecs::format::Format;
 
-use super::library::{Library, LibraryQuery, Sound, Told};
+use super::library::{Library, LibraryQuery, Sound, Told, Urls};
 use super::site::Base;
 use super::times::from_millis;
 use super::words::title;
@@ -55,22 +55,22 @@ struct Source {
 
 /// What is live.
 pub async fn status(State(app): State<App>, pass: Pass, base: Base) -> Result<Response, Problem> {
-    let library = Library::find(&app, &pass, &LibraryQuery::default()).await?;
+    let (library, urls) = Library::find(&app, &pass, base, &LibraryQuery::default()).await?;
     let library = Library { limit: usize::MAX, ..library };
-    let status = blocking(move || Status::of(&app, &base, &library)).await??;
+    let status = blocking(move || Status::of(&app, &urls, &library)).await??;
     Ok(fresh(Json(Answer { icestats: status })))
 }
 
 impl Status {
-    fn of(app: &App, base: &Base, library: &Library) -> Result<Self, Problem> {
+    fn of(app: &App, urls: &Urls, library: &Library) -> Result<Self, Problem> {
         let genre = app.site.feed.category.as_ref().map(|category| category.name.as_str());
         let growing = library.told(|status| status.extent.is_growing()).into_iter();
-        let source = growing.map(|told| Source::of(told, base, genre)).collect::<Result<_, _>>()?;
+        let source = growing.map(|told| Source::of(told, urls, genre)).collect::<Result<_, _>>()?;
         Ok(Self {
             // Icecast's own, where nobody says.
             admin: app.site.feed.email.clone().unwrap_or_else(|| "icemaster@localhost".to_owned()),
             location: "Earth",
-            host: base.host().to_owned(),
+            host: urls.base.host().to_owned(),
             server_id: concat!("tailcast ", env!("CARGO_PKG_VERSION")),
             server_start: for_people(app.site.began),
             server_start_iso8601: iso8601(app.site.began),
@@ -80,9 +80,9 @@ impl Status {
 }
 
 impl Source {
-    fn of(told: Told<'_>, base: &Base, genre: Option<&str>) -> Result<Self, Problem> {
+    fn of(told: Told<'_>, urls: &Urls, genre: Option<&str>) -> Result<Self, Problem> {
         let (status, began) = (told.status, from_millis(told.entry.began));
-        let sound = Sound::of(base, status, Format::Mp3)?;
+        let sound = Sound::of(urls, status, Format::Mp3)?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "one of those on offer")]
         let bitrate = sound.bitrate as u32;
         Ok(Self {

@@ -12,9 +12,9 @@ use super::list::{ListQuery, usable};
 use super::site::Base;
 use super::summary::{audio_path, cover_path};
 use super::{App, blocking};
-use crate::access::Pass;
+use crate::access::{Links, Pass};
 use crate::error::Problem;
-use crate::recording::{Entry, Status};
+use crate::recording::{Entries, Entry, RecordingName, Status};
 use crate::rendition::whole_len;
 
 /// What may stand behind the `?` of a feed or a playlist.
@@ -40,14 +40,29 @@ pub(super) struct Library {
 }
 
 impl Library {
-    /// Looks through the folder.
+    /// Looks through the folder, and makes URLs of the paths of what it finds. The list may be signed.
     ///
     /// # Errors
-    /// When a parameter is not one, or the folder cannot be read.
-    pub(super) async fn find(app: &App, pass: &Pass, query: &LibraryQuery) -> Result<Self, Problem> {
+    /// When a parameter is not one, the folder cannot be read, or somebody has come for something else.
+    pub(super) async fn find(
+        app: &App,
+        pass: &Pass,
+        base: Base,
+        query: &LibraryQuery,
+    ) -> Result<(Self, Urls), Problem> {
+        let words = query.q.as_deref().unwrap_or_default();
+        let (entries, links) = app.catalogue.library(pass, words).await?;
+        Ok((Self::of(entries, query).await?, Urls { base, links }))
+    }
+
+    /// What a query asks for of these.
+    ///
+    /// # Errors
+    /// When a parameter is not one.
+    pub(super) async fn of(entries: Entries, query: &LibraryQuery) -> Result<Self, Problem> {
         let format = query.format.as_deref().map_or(Ok(Format::Mp3), str::parse)?;
         let list = ListQuery { limit: query.limit.clone(), q: query.q.clone(), after: None };
-        let (entries, limit) = usable(app, pass, &list).await?;
+        let (entries, limit) = usable(entries, &list).await?;
         Ok(Self { entries, limit, format })
     }
 
@@ -77,10 +92,24 @@ pub(super) struct Told<'a> {
     pub(super) status: &'a Status,
 }
 
-/// The whole URL of a recording's picture, if its sidecar says that there is one.
-pub(super) fn image(base: &Base, status: &Status) -> Option<String> {
-    let cover = || Some(base.whole(&cover_path(status)?));
-    status.sidecar.image.clone().or_else(cover)
+/// Makes whole URLs that open what they lead to.
+#[derive(Debug, Clone)]
+pub(super) struct Urls {
+    pub(super) base: Base,
+    links: Links,
+}
+
+impl Urls {
+    /// That of a path which leads to a recording.
+    pub(super) fn to(&self, name: &RecordingName, path: String) -> String {
+        self.base.whole(&self.links.to(name, path))
+    }
+
+    /// That of a recording's picture, if its sidecar says that there is one.
+    pub(super) fn image(&self, status: &Status) -> Option<String> {
+        let cover = || Some(self.to(&status.name, cover_path(status)?));
+        status.sidecar.image.clone().or_else(cover)
+    }
 }
 
 /// A recording in one format, if nothing else is asked for.
@@ -102,12 +131,12 @@ impl Sound {
     ///
     /// # Errors
     /// When the recording cannot be had in the format.
-    pub(super) fn of(base: &Base, status: &Status, format: Format) -> Result<Self, Problem> {
+    pub(super) fn of(urls: &Urls, status: &Status, format: Format) -> Result<Self, Problem> {
         let codec = format.codec(status.spec, Parameters::default())?;
         let is_growing = status.extent.is_growing();
         let path = audio_path(&status.name, format);
         Ok(Self {
-            url: base.whole(&if is_growing { format!("{path}?pos=live") } else { path }),
+            url: urls.to(&status.name, if is_growing { format!("{path}?pos=live") } else { path }),
             media_type: codec.media_type(),
             len: (!is_growing).then(|| whole_len(&*codec, status.extent.frames, status.sidecar.cover_room)),
             bitrate: format.usual_bitrate(status.spec),

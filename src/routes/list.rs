@@ -72,17 +72,13 @@ pub async fn find(app: &App, pass: &Pass, query: &ListQuery) -> Result<Page, Pro
     Ok(blocking(move || selection.page(&entries)).await?)
 }
 
-/// All that match a query and can be had, newest first, and how many are wanted of them at most. (`after` is left alone.)
+/// All of these that match a query and can be had, and how many are wanted of them at most. (`after` is left alone.)
 ///
 /// # Errors
-/// When a parameter is not one, or the folder cannot be read.
-pub(super) async fn usable(
-    app: &App,
-    pass: &Pass,
-    query: &ListQuery,
-) -> Result<(Vec<Arc<Entry>>, usize), Problem> {
+/// When a parameter is not one.
+pub(super) async fn usable(entries: Entries, query: &ListQuery) -> Result<(Vec<Arc<Entry>>, usize), Problem> {
     let selection = Selection::of(query)?;
-    let (entries, limit) = (app.catalogue.list(pass).await?, selection.limit);
+    let limit = selection.limit;
     let choose = move || {
         let wanted = entries.iter().filter(|entry| entry.told.is_ok() && selection.matches(entry));
         wanted.cloned().collect()

@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::HeaderMap;
 
 use super::document::Document;
-use super::library::{self, Library, LibraryQuery, Sound, Told};
+use super::library::{self, Library, LibraryQuery, Sound, Told, Urls};
 use super::site::Base;
 use super::summary::page_path;
 use super::words::title;
@@ -61,10 +61,9 @@ async fn answer(
     media_type: &'static str,
     write: fn(&Playlist<'_>) -> io::Result<Vec<u8>>,
 ) -> Result<Response, Problem> {
-    let library = Library::find(&app, &pass, &query::checked(query)?).await?;
-    let whole = base.clone();
+    let (library, urls) = Library::find(&app, &pass, base.clone(), &query::checked(query)?).await?;
     library::answer(&base, headers, move || {
-        let playlist = Playlist::of(&app.site.feed.title, &whole, &library)?;
+        let playlist = Playlist::of(&app.site.feed.title, &urls, &library)?;
         let body = write(&playlist).map_err(Problem::internal)?;
         Ok(Document { media_type, body, changes: playlist.changes(), freshness: Freshness::InferredEnd })
     })
@@ -89,9 +88,9 @@ struct Track<'a> {
 }
 
 impl<'a> Playlist<'a> {
-    fn of(title: &'a str, base: &Base, library: &'a Library) -> Result<Self, Problem> {
+    fn of(title: &'a str, urls: &Urls, library: &'a Library) -> Result<Self, Problem> {
         let told = library.told(|_| true).into_iter();
-        let tracks = told.map(|told| Track::of(told, base, library)).collect::<Result<_, _>>()?;
+        let tracks = told.map(|told| Track::of(told, urls, library)).collect::<Result<_, _>>()?;
         Ok(Self { title, tracks })
     }
 
@@ -130,14 +129,14 @@ impl<'a> Playlist<'a> {
 }
 
 impl<'a> Track<'a> {
-    fn of(told: Told<'a>, base: &Base, library: &Library) -> Result<Self, Problem> {
+    fn of(told: Told<'a>, urls: &Urls, library: &Library) -> Result<Self, Problem> {
         let status = told.status;
         Ok(Self {
             told,
             title: title(status),
-            url: Sound::of(base, status, library.format)?.url,
-            page: base.whole(&page_path(&status.name)),
-            image: library::image(base, status),
+            url: Sound::of(urls, status, library.format)?.url,
+            page: urls.to(&status.name, page_path(&status.name)),
+            image: urls.image(status),
             seconds: (!status.extent.is_growing()).then(|| status.duration()),
         })
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::judged::{Judged, run};
 use support::{Root, Running, sound, wait};
+use tailcast::access::{Key, Listing};
 
 /// Where the libraries are installed.
 const PYTHON: &str = "target/feeds/bin/python";
@@ -20,6 +21,11 @@ const TESTS: &[Judged] = &[
         name: "feedparser_finds_every_episode_and_is_told_that_it_has_it",
         judges: &[PYTHON],
         test: feedparser_finds_every_episode_and_is_told_that_it_has_it,
+    },
+    Judged {
+        name: "feedparser_leads_to_the_episodes_of_a_signed_feed",
+        judges: &[PYTHON],
+        test: feedparser_leads_to_the_episodes_of_a_signed_feed,
     },
     Judged { name: "gpodder_finds_every_episode", judges: &[PYTHON], test: gpodder_finds_every_episode },
     Judged {
@@ -74,15 +80,16 @@ async fn serve(root: &Root) -> Running {
 /// What a reader makes of the feed, the server's own URLs as paths.
 fn read(program: &str, script: &str) -> Value {
     let root = recordings();
-    wait(async {
-        let server = serve(&root).await;
-        let output = Command::new(program).arg(script).arg(server.url("/feed.xml")).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{script}: {said}");
-        let found = String::from_utf8(output.stdout).unwrap().replace(&server.url(""), "");
-        server.stop().await;
-        serde_json::from_str(&found).unwrap_or_else(|error| panic!("{error}: {found}"))
-    })
+    wait(async { read_from(serve(&root).await, "/feed.xml", program, script).await })
+}
+
+async fn read_from(server: Running, path: &str, program: &str, script: &str) -> Value {
+    let output = Command::new(program).arg(script).arg(server.url(path)).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {said}");
+    let found = String::from_utf8(output.stdout).unwrap().replace(&server.url(""), "");
+    server.stop().await;
+    serde_json::from_str(&found).unwrap_or_else(|error| panic!("{error}: {found}"))
 }
 
 /// The length that is answered for a path.
@@ -115,6 +122,24 @@ fn feedparser_finds_every_episode_and_is_told_that_it_has_it() {
         ],
     });
     assert_eq!(found, &expected);
+}
+
+fn feedparser_leads_to_the_episodes_of_a_signed_feed() {
+    let (root, key) = (recordings(), Key::parse(&[7; 32]).unwrap());
+    for name in ["sub/odd #é", "plain", "live"] {
+        let sidecar = std::fs::read_to_string(root.file(&format!("{name}.toml"))).unwrap();
+        root.write(&format!("{name}.toml"), format!("private = true\n{sidecar}"));
+    }
+    let signature = key.sign_list(&Listing { q: "", expires: jiff::Timestamp::now().as_second() + 3600 });
+    let found = wait(async {
+        let server = Running::with(&root, |config| config.access.key = Some(key)).await;
+        assert_eq!(server.get("/feed.xml").await.text().matches("<item>").count(), 0);
+        read_from(server, &format!("/feed.xml?{signature}"), PYTHON, "tests/feeds/read.py").await
+    });
+    assert_eq!(found["got"], json!([length(ODD), length(PLAIN)]));
+    let files = |episode: &Value| episode["enclosures"][0]["file_size"].clone();
+    let told: Vec<Value> = found["gpodder"]["episodes"].as_array().unwrap().iter().map(files).collect();
+    assert_eq!(json!(told), found["got"]);
 }
 
 fn gpodder_finds_every_episode() {

@@ -1,4 +1,4 @@
-"""Reads the feed at a URL as feedparser and gPodder do, and writes what they found as JSON."""
+"""Reads the feed at a URL as feedparser and gPodder do, gets the episodes, and writes what was found as JSON."""
 
 import json
 import sys
@@ -28,6 +28,7 @@ found = {
             for entry in first.entries
         ],
     },
+    "got": [len(urlopen(link.href).read()) for entry in first.entries for link in entry.enclosures],
     "gpodder": podcastparser.parse(url, urlopen(url)),
 }
 json.dump(found, sys.stdout)
