@@ -231,6 +231,26 @@ async fn tell(server: &Running, query: &str) -> Reply {
     server.get_with(&format!("/admin/metadata?{query}"), &token).await
 }
 
+/// As butt tells them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_title_arrives_of_who_does_not_wait_for_the_answer() {
+    let (root, mp3) = (Root::new(), mp3(2).await);
+    let server = server(&root, 20).await;
+    let head = format!("SOURCE /live.mp3 HTTP/1.0\r\n{PASSWORD}{MP3}");
+    let (mut socket, _) = sent(&server, &head, &[]).await;
+    for number in 0..10 {
+        socket.write_all(&mp3).await.unwrap();
+        eventually("there is sound", || bytes(&root, "live.pcm") > (number * 2 + 1) * 48_000 * 4).await;
+        let target = format!("/admin/metadata?mode=updinfo&mount=/live.mp3&song=Song+{number}");
+        let mut teller = TcpStream::connect(server.address).await.unwrap();
+        teller.write_all(format!("GET {target} HTTP/1.0\r\n{PASSWORD}\r\n").as_bytes()).await.unwrap();
+        drop(teller);
+        let sidecar = || std::fs::read_to_string(root.file("live.toml")).unwrap();
+        eventually("it is a chapter", || sidecar().contains(&format!("Song {number}"))).await;
+    }
+    assert_eq!(server.panics(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn titles_that_it_tells_are_chapters_where_it_is() {
     let (root, mp3) = (Root::new(), mp3(2).await);

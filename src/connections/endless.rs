@@ -3,13 +3,24 @@
 //! HTTP has none: a request without a length and without chunks has no body (RFC 9112 6.3). So what comes is looked at before
 //! hyper gets it, and such a request is handed on as one of HTTP/1.1 whose body comes in chunks. An end of the connection then
 //! is the last chunk, a failure remains one.
+//!
+//! Some of these encoders also tell a title and are gone (butt): they close the connection behind the request, which hyper takes
+//! for that there is nobody to answer and drops. The end of such a connection is told when the request has been answered.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// What begins a request that tells a title.
+const TITLE: &[u8] = b"GET /admin/metadata";
+
+/// How long the end of a connection is held back at the most, whose last request is not answered.
+const HELD: Duration = Duration::from_secs(5);
 
 /// Bytes that are handed on as one chunk at the most: a quarter of a second of the best MP3.
 const CHUNK: usize = 16 * 1024;
@@ -28,6 +39,10 @@ pub(super) struct Endless<S> {
     head_most: usize,
     /// The end of the connection on this side.
     local: Option<SocketAddr>,
+    /// Whether a title was told, and no answer has begun.
+    is_unanswered: bool,
+    /// Runs while the end of the connection is held back for that.
+    held: Option<Pin<Box<Sleep>>>,
 }
 
 /// What comes next.
@@ -46,7 +61,31 @@ enum At {
 impl<S> Endless<S> {
     /// `local` is where the connection ends here, and `head_most` how many bytes a head may have.
     pub(super) fn new(inner: S, local: Option<SocketAddr>, head_most: usize) -> Self {
-        Self { inner, at: At::Head, head: Vec::new(), ready: Vec::new(), from: 0, head_most, local }
+        Self {
+            inner,
+            at: At::Head,
+            head: Vec::new(),
+            ready: Vec::new(),
+            from: 0,
+            head_most,
+            local,
+            is_unanswered: false,
+            held: None,
+        }
+    }
+
+    /// Whether the end of the connection, which has come, is not to be told yet.
+    fn holds(&mut self, context: &mut Context<'_>) -> bool {
+        let held = self.held.get_or_insert_with(|| Box::pin(sleep(HELD)));
+        self.is_unanswered && held.as_mut().poll(context).is_pending()
+    }
+
+    /// Takes note of an answer, or a piece of one.
+    fn answered(&mut self, written: &Poll<io::Result<usize>>, context: &Context<'_>) {
+        if written.is_ready() && std::mem::take(&mut self.is_unanswered) && self.held.is_some() {
+            // The end can be told now.
+            context.waker().wake_by_ref();
+        }
     }
 
     /// Hands on what is ready; whether there was something.
@@ -237,6 +276,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Endless<S> {
                 let before = buffer.filled().len();
                 ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
                 let came = buffer.filled().get(before..).unwrap_or_default();
+                if came.is_empty() && this.is_unanswered && this.holds(context) {
+                    return Poll::Pending;
+                }
+                this.is_unanswered = matches!(this.at, At::Head) && came.starts_with(TITLE);
                 if matches!(this.at, At::Head) && !came.is_empty() {
                     match Self::behind(came) {
                         Some(at) => this.at = at,
@@ -275,7 +318,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Endless<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.answered(&written, context);
+        written
     }
 
     fn poll_write_vectored(
@@ -283,7 +328,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Endless<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        self.answered(&written, context);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -302,6 +349,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Endless<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     /// What is handed on of what comes in these pieces, then the end.
@@ -371,6 +419,24 @@ mod tests {
         let long = [b"SOURCE /x HTTP/1.1\r\nx: ".as_slice(), &[b'x'; 2000], b"\r\n\r\nabc"].concat();
         let (one, two) = long.split_at(1500);
         assert_eq!(handed_on(&[one, two]).await, long);
+    }
+
+    #[tokio::test]
+    async fn who_tells_a_title_and_closes_is_there_until_that_is_answered() {
+        for (request, is_held) in [
+            (&b"GET /admin/metadata?mode=updinfo HTTP/1.0\r\n\r\n"[..], true),
+            (b"GET /audio/show HTTP/1.0\r\n\r\n", false),
+        ] {
+            let (mut client, server) = duplex(1 << 20);
+            client.write_all(request).await.unwrap();
+            client.shutdown().await.unwrap();
+            let (mut from, mut to) = tokio::io::split(Endless::new(server, None, 1024));
+            let mut read = vec![0; 1024];
+            assert_eq!(from.read(&mut read).await.unwrap(), request.len());
+            assert_eq!(from.read(&mut read).now_or_never().is_none(), is_held);
+            to.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.unwrap();
+            assert_eq!(from.read(&mut read).await.unwrap(), 0);
+        }
     }
 
     #[tokio::test]
