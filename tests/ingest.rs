@@ -117,7 +117,7 @@ async fn nothing_is_appended_to_a_coded_file() {
     root.write("show.toml", "");
     let more = [PARTIAL, ("upload-offset", "15")];
     is_problem(&send(&server, "PATCH", "/audio/show", &more, b"more").await, 409, "show.mp3");
-    is_problem(&send(&server, "PUT", "/audio/show", &[], b"more").await, 409, "15 bytes");
+    is_problem(&send(&server, "PUT", "/audio/show", &[], b"more").await, 409, "`show.mp3`");
     assert_eq!(fs::read(root.file("show.mp3")).unwrap(), b"not even an MP3");
 }
 
@@ -599,4 +599,39 @@ async fn what_is_sent_and_what_is_refused_is_counted() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("a recorder that is gone is counted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_of_several_files_is_neither_removed_nor_given_away() {
+    let root = Root::new();
+    root.write("show.mp3", b"made of it");
+    root.growing("show", "s16le:8000:1", &[0; 160]);
+    root.write("show.toml", "private = false\n");
+    root.write("coded.mp3", b"an MP3");
+    let server = Running::start(&root).await;
+    let json = [("content-type", "application/json")];
+    for named in ["show.pcm", "show.mp3"] {
+        for path in ["/audio/show", "/audio/show.mp3"] {
+            is_problem(&send(&server, "DELETE", path, &[], &[]).await, 409, named);
+        }
+        is_problem(&send(&server, "PATCH", "/recordings/show", &json, br#"{"name":"x"}"#).await, 409, named);
+    }
+    for file in ["show.pcm", "show.mp3", "show.toml"] {
+        assert!(root.file(file).exists(), "{file}");
+    }
+    assert!(!root.file("x.pcm").exists() && !root.file("x.toml").exists());
+    // What else is changed concerns the sidecar, which is that of both.
+    assert_eq!(send(&server, "PATCH", "/recordings/show", &json, br#"{"title":"x"}"#).await.status, 200);
+    let taken = send(&server, "PUT", "/audio/coded", &[], &[0; 8]).await;
+    is_problem(&taken, 409, "`coded.mp3`");
+    assert!(!taken.text().contains("PATCH"), "{}", taken.text());
+    fs::remove_file(root.file("show.mp3")).unwrap();
+    is_problem(
+        &send(&server, "PATCH", "/recordings/show", &json, br#"{"name":"coded"}"#).await,
+        409,
+        "coded.mp3",
+    );
+    assert_eq!(send(&server, "DELETE", "/audio/show", &[], &[]).await.status, 204);
+    assert_eq!(server.get("/audio/show").await.status, 404);
+    assert_eq!(server.panics(), 0);
 }

@@ -225,11 +225,29 @@ pub(crate) fn check_free(
 ) -> Result<(), Problem> {
     match catalogue.file_of(name) {
         Ok((file_name, 0)) if file_name == format!("{name}.{extension}") => Ok(()),
+        Ok((file_name, _)) if is_coded(&file_name) => Err(is_recording(name, &file_name)),
         Ok((_, bytes)) => Err(Problem::conflict(format!(
             "there is a recording `{name}` of {bytes} bytes; to go on with it is PATCH with `Upload-Offset`"
         ))),
         Err(RecordingError::NotFound(_)) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+fn is_recording(name: &RecordingName, file_name: &str) -> Problem {
+    Problem::conflict(format!("there is a recording `{name}`, which is the file `{file_name}`"))
+}
+
+/// The file of a recording that is the only one of its name. Without it the name would mean the next, which may be for
+/// others to hear, or all that is left of a show.
+fn only_file(catalogue: &Catalogue, name: &RecordingName) -> Result<String, Problem> {
+    match catalogue.files_of(name)?.as_slice() {
+        [file_name] => Ok(file_name.clone()),
+        several => Err(Problem::conflict(format!(
+            "`{name}` is the name of {} files (`{}`); one of them has to go first, or to be called something else",
+            several.len(),
+            several.join("`, `")
+        ))),
     }
 }
 
@@ -264,7 +282,7 @@ fn make_folder(dir: &Dir, name: &RecordingName) -> Result<(), Problem> {
 /// Removes a recording, its description last: without it the sound would be taken for something else.
 pub(crate) fn remove(ingest: &Ingest, catalogue: &Catalogue, name: &RecordingName) -> Result<(), Problem> {
     let _editing = ingest.editing.lock();
-    let (file_name, _) = catalogue.file_of(name)?;
+    let file_name = only_file(catalogue, name)?;
     let dir = catalogue.dir();
     dir.remove_file(&file_name).map_err(|error| failed(&error, &format!("`{name}` is as it was")))?;
     match dir.remove_file(sidecar_name(name)) {
@@ -285,11 +303,11 @@ pub(crate) fn rename(
     change: Change,
 ) -> Result<(), Problem> {
     let _editing = ingest.editing.lock();
-    let (file_name, _) = catalogue.file_of(old)?;
+    let file_name = only_file(catalogue, old)?;
     let dir = catalogue.dir();
     match catalogue.file_of(new) {
         Err(RecordingError::NotFound(_)) => {}
-        Ok(_) => return Err(Problem::conflict(format!("there is a recording `{new}`"))),
+        Ok((file_name, _)) => return Err(is_recording(new, &file_name)),
         Err(error) => return Err(error.into()),
     }
     let edited = Edited::read(dir, old, change)?;

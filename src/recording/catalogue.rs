@@ -175,6 +175,16 @@ impl Catalogue {
         self.folder.locate(name).map(|(file_name, metadata)| (file_name, metadata.len()))
     }
 
+    /// All files that have a name, the recording first; the next is what the name would mean without it. Blocks.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be told.
+    pub(crate) fn files_of(&self, name: &RecordingName) -> Result<Vec<String>, RecordingError> {
+        self.file_of(name)?;
+        let is_file = |file_name: &String| self.dir().metadata(file_name).is_ok_and(|file| file.is_file());
+        Ok(file_names(name).filter(is_file).collect())
+    }
+
     /// Tells of what changes in the list, for as long as what is returned lives.
     pub fn watch_list(&self) -> broadcast::Receiver<Arc<News>> {
         changes::watch(&self.folder)
