@@ -635,3 +635,45 @@ async fn a_name_of_several_files_is_neither_removed_nor_given_away() {
     assert_eq!(server.get("/audio/show").await.status, 404);
     assert_eq!(server.panics(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_too_long_is_refused_with_how_long_it_may_be() {
+    let root = Root::new();
+    let (longest, long, longer) = ("n".repeat(245), "n".repeat(246), "n".repeat(256));
+    let deep = format!("{}x", "d/".repeat(2043));
+    // As another program may have written it.
+    root.write(&format!("{long}.pcm"), [0; 160]);
+    root.write("show.pcm", [0; 160]);
+    let server = Running::start(&root).await;
+    let json = [("content-type", "application/json")];
+    let go_on = [PARTIAL, ("upload-offset", "160")];
+    for (name, most) in [(&long, "245 bytes"), (&longer, "255 bytes"), (&deep, "4085 bytes")] {
+        for path in [format!("/audio/{name}"), format!("/audio/{name}.wav")] {
+            is_problem(&send(&server, "PUT", &path, &[], &[0; 8]).await, 404, most);
+        }
+        let body = format!("{{\"name\":\"{name}\"}}");
+        is_problem(&send(&server, "PATCH", "/recordings/show", &json, body.as_bytes()).await, 404, most);
+    }
+    let path = format!("/audio/{}/x", longer);
+    is_problem(&send(&server, "PUT", &path, &[], &[0; 8]).await, 404, "255 bytes");
+    for path in
+        [format!("/audio/{longer}"), format!("/recordings/{longer}"), format!("/waveform/{longer}.json")]
+    {
+        is_problem(&server.get(&path).await, 404, "255 bytes");
+    }
+    // It is read, and removed; but nothing is said of it, so nothing is appended.
+    assert_eq!(server.get(&format!("/audio/{long}")).await.status, 200);
+    is_problem(&send(&server, "PATCH", &format!("/audio/{long}"), &go_on, &[0; 8]).await, 404, "245 bytes");
+    is_problem(
+        &send(&server, "PATCH", &format!("/recordings/{long}"), &json, br#"{"title":"x"}"#).await,
+        404,
+        "245 bytes",
+    );
+    assert_eq!(fs::metadata(root.file(&format!("{long}.pcm"))).unwrap().len(), 160);
+    assert_eq!(send(&server, "DELETE", &format!("/audio/{long}"), &[], &[]).await.status, 204);
+    assert_eq!(send(&server, "PUT", &format!("/audio/{longest}"), &[], &[0; 8]).await.status, 201);
+    assert_eq!(server.get(&format!("/audio/{longest}")).await.status, 200);
+    assert_eq!(send(&server, "DELETE", &format!("/audio/{longest}"), &[], &[]).await.status, 204);
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    assert_eq!(server.panics(), 0);
+}

@@ -280,3 +280,16 @@ async fn titles_that_it_tells_are_chapters_where_it_is() {
     assert!(chapters[1]["startTime"].as_f64().unwrap() > 0.9, "{told}");
     assert_eq!((chapters.len(), server.panics()), (2, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_is_refused_that_is_too_long_for_the_time_behind_it() {
+    let root = Root::new();
+    let server = server(&root, 20).await;
+    let head = |len: usize| format!("SOURCE /{}.mp3 HTTP/1.0\r\n{PASSWORD}{MP3}", "n".repeat(len));
+    assert!(sent(&server, &head(221), &[]).await.1.contains("200"));
+    let (mut socket, answer) = sent(&server, &head(222), &[]).await;
+    let mut rest = String::new();
+    socket.read_to_string(&mut rest).await.unwrap();
+    assert!(answer.contains("404") && rest.contains("221 bytes"), "{answer}{rest}");
+    assert_eq!(server.panics(), 0);
+}

@@ -80,6 +80,14 @@ impl Sources {
 /// Recordings of a mount that can begin in one second.
 const MOST_IN_A_SECOND: u32 = 100;
 
+/// The longest that is put behind a mount's name.
+const BEHIND: &str = " 2026-12-01 20.00.00 100";
+
+/// That a mount's name has room for all that recordings of it may be called.
+pub(crate) fn check_mount(mount: &RecordingName) -> Result<(), RecordingError> {
+    mount.check_room(BEHIND.len())
+}
+
 /// Records what a source sends.
 #[derive(Debug)]
 pub(crate) struct Recorder {

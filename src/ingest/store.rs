@@ -148,6 +148,7 @@ pub(crate) fn has_ended(dir: &Dir, name: &RecordingName) -> Result<bool, Problem
 /// Changes a recording's sidecar. It is another file under the same name, so that nobody reads half of one, and a full disk
 /// leaves the one that was.
 pub(crate) fn edit(ingest: &Ingest, dir: &Dir, name: &RecordingName, change: Change) -> Result<(), Problem> {
+    name.check_room(0)?;
     let _editing = ingest.editing.lock();
     let edited = Edited::read(dir, name, change)?;
     if edited.new == edited.old.unwrap_or_default() {
@@ -217,12 +218,13 @@ pub(crate) fn begin(
     }
 }
 
-/// That there is no sound under a name.
+/// That sound can be put under a name, and that there is none.
 pub(crate) fn check_free(
     catalogue: &Catalogue,
     name: &RecordingName,
     extension: &str,
 ) -> Result<(), Problem> {
+    name.check_room(0)?;
     match catalogue.file_of(name) {
         Ok((file_name, 0)) if file_name == format!("{name}.{extension}") => Ok(()),
         Ok((file_name, _)) if is_coded(&file_name) => Err(is_recording(name, &file_name)),
@@ -302,6 +304,7 @@ pub(crate) fn rename(
     new: &RecordingName,
     change: Change,
 ) -> Result<(), Problem> {
+    new.check_room(0)?;
     let _editing = ingest.editing.lock();
     let file_name = only_file(catalogue, old)?;
     let dir = catalogue.dir();

@@ -60,7 +60,7 @@ pub enum RecordingError {
         /// As it came.
         name: String,
         /// What is wrong with it.
-        why: &'static str,
+        why: String,
     },
     /// The sidecar cannot be used.
     #[error("the sidecar of `{name}` is broken: {why}")]

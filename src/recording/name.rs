@@ -15,15 +15,21 @@ pub struct RecordingName(String);
 /// Longer than any path that Linux opens.
 const MAX_LEN: usize = 4096;
 
+/// Bytes that the name of a file or of a folder may have (`NAME_MAX` of Linux).
+const PART_MOST: usize = 255;
+
+/// What stands around a name while something is written about it: `.NAME.toml.new`.
+const AROUND: usize = ".".len() + ".toml.new".len();
+
 impl RecordingName {
     /// Checks a name (percent-decoded, if it comes from a URL).
     ///
     /// # Errors
     /// When it is not a plain relative path.
     pub fn parse(name: &str) -> Result<Self, RecordingError> {
-        let refuse = |why| Err(RecordingError::Name { name: name.chars().take(200).collect(), why });
+        let refuse = |why: &str| Err(refused(name, why.to_owned()));
         if name.len() > MAX_LEN {
-            return refuse("it is too long");
+            return Err(refused(name, too_long("it", name, MAX_LEN)));
         }
         if name.contains(['\\', '\0']) || name.chars().any(char::is_control) {
             return refuse("a backslash or a control character is in it");
@@ -32,10 +38,32 @@ impl RecordingName {
             match part {
                 "" => return refuse("a part of it is empty"),
                 _ if part.starts_with('.') => return refuse("a part of it starts with a dot"),
+                _ if part.len() > PART_MOST => {
+                    return Err(refused(name, too_long("a part of it", part, PART_MOST)));
+                }
                 _ => {}
             }
         }
         Ok(Self(name.to_owned()))
+    }
+
+    /// That there is room in a name for what is written here: its files, and `behind` bytes more in names made of it.
+    ///
+    /// # Errors
+    /// When it is too long for that, though there may be a recording of that name.
+    pub(crate) fn check_room(&self, behind: usize) -> Result<(), RecordingError> {
+        let last = self.0.rsplit('/').next().unwrap_or_default();
+        let around = AROUND.saturating_add(behind);
+        // Less the zero at the end of a path.
+        for (what, text, most) in
+            [("its last part", last, PART_MOST), ("it", &self.0, MAX_LEN.saturating_sub(1))]
+        {
+            let most = most.saturating_sub(around);
+            if text.len() > most {
+                return Err(refused(&self.0, format!("to be written {}", too_long(what, text, most))));
+            }
+        }
+        Ok(())
     }
 
     /// The name of a file that its owner has picked, wherever it is. It leads nowhere, so it may be any.
@@ -47,6 +75,14 @@ impl RecordingName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn refused(name: &str, why: String) -> RecordingError {
+    RecordingError::Name { name: name.chars().take(200).collect(), why }
+}
+
+fn too_long(what: &str, text: &str, most: usize) -> String {
+    format!("{what} may have {most} bytes, and has {}", text.len())
 }
 
 impl fmt::Display for RecordingName {

@@ -146,6 +146,8 @@ async fn resume(
         offset.ok_or_else(|| Problem::upload("`Upload-Offset` is to say at which byte it goes on"))?;
     let complete = is_complete(&headers)?.unwrap_or(true);
     let name = existing(&app, pass, &path).await?;
+    // Or its end could not be told when it comes.
+    name.check_room(0)?;
     // Its connection may be dead, and nobody knows yet.
     let turn = app.ingest.take_over(&name).await;
     let sending = Sending::new(&app, body, &turn);

@@ -21,7 +21,7 @@ use super::{App, blocking, fresh, query};
 use crate::error::Problem;
 use crate::ingest::coded::{Coding, Source};
 use crate::ingest::kind::{content_type, quoted};
-use crate::ingest::source::{Recorder, Titled};
+use crate::ingest::source::{Recorder, Titled, check_mount};
 use crate::ingest::store;
 use crate::metrics::Metrics;
 use crate::recording::RecordingName;
@@ -43,6 +43,7 @@ pub async fn source(
     app.check_running()?;
     let coding = coding(&headers)?;
     let mount = mount(uri.path())?;
+    check_mount(&mount)?;
     let turn = app.ingest.turn(&mount).ok_or_else(|| busy(&mount))?;
     let sending = Sending::new(&app, body, &turn);
     let catalogue = app.catalogue.unguarded().clone();
