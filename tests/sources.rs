@@ -293,3 +293,54 @@ async fn a_mount_is_refused_that_is_too_long_for_the_time_behind_it() {
     assert!(answer.contains("404") && rest.contains("221 bytes"), "{answer}{rest}");
     assert_eq!(server.panics(), 0);
 }
+
+/// All that comes back, and whether it ends in order.
+async fn end_of(mut socket: TcpStream) -> (String, bool) {
+    let mut rest = Vec::new();
+    let _ = socket.read_to_end(&mut rest).await;
+    let is_whole = rest.ends_with(b"\r\n0\r\n\r\n");
+    (String::from_utf8_lossy(&rest).into_owned(), is_whole)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encoder_that_a_server_stops_is_not_told_that_all_is_well() {
+    let (root, mp3) = (Root::new(), mp3(1).await);
+    let server = server(&root, 20).await;
+    let waits = format!(
+        "PUT /waits.mp3 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n{PASSWORD}{MP3}Expect: 100-continue\r\n"
+    );
+    let (mut waits, answer) = sent(&server, &waits, &[]).await;
+    assert!(answer.contains("100"), "{answer}");
+    waits.write_all(&[format!("{:x}\r\n", mp3.len()).as_bytes(), &mp3, b"\r\n"].concat()).await.unwrap();
+    let head = format!("SOURCE /old.mp3 HTTP/1.0\r\n{PASSWORD}{MP3}");
+    let (old, answer) = sent(&server, &head, &mp3).await;
+    assert!(answer.contains("200"), "{answer}");
+    for file in ["waits.pcm", "old.pcm"] {
+        eventually("there is sound", || bytes(&root, file) > 48_000 * 4 / 2).await;
+    }
+    server.stop().await;
+    let (told, _) = end_of(waits).await;
+    assert!(told.contains("HTTP/1.1 503") && told.contains("/problems/stopping"), "{told}");
+    let (told, is_whole) = end_of(old).await;
+    assert!(!is_whole, "{told}");
+    // What had come is there.
+    for file in ["waits.pcm", "old.pcm"] {
+        assert!(bytes(&root, file) >= 48_000 * 4, "{file}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encoder_that_ends_by_itself_is_told_that_all_is_well() {
+    let (root, mp3) = (Root::new(), mp3(1).await);
+    let server = server(&root, 20).await;
+    let head = format!("PUT /live.mp3 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n{PASSWORD}{MP3}");
+    let (mut socket, answer) = sent(&server, &head, &[]).await;
+    assert!(answer.contains("200"), "{answer}");
+    let body = [format!("{:x}\r\n", mp3.len()).as_bytes(), &mp3, b"\r\n0\r\n\r\n"].concat();
+    socket.write_all(&body).await.unwrap();
+    let mut told = Vec::new();
+    while !told.ends_with(b"\r\n0\r\n\r\n") {
+        told.push(socket.read_u8().await.expect("it breaks off"));
+    }
+    assert!(bytes(&root, "live.pcm") >= 48_000 * 4);
+}

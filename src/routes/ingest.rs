@@ -430,12 +430,17 @@ impl Sending {
         Ok(response)
     }
 
+    /// What is answered to a client that may still send.
+    pub(super) fn refuse(&mut self, problem: Problem) -> Problem {
+        self.hear_out();
+        problem
+    }
+
     /// Lets a client that still sends read why nothing more is taken: a connection that is closed while it sends is reset,
     /// and what was answered is lost with it.
-    fn refuse(&mut self, problem: Problem) -> Problem {
+    pub(super) fn hear_out(&mut self) {
         let body = std::mem::replace(&mut self.body, Body::empty().into_data_stream());
         tokio::spawn(timeout(HEARD_OUT, body.for_each(|_| std::future::ready(()))));
-        problem
     }
 }
 

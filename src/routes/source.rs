@@ -1,6 +1,6 @@
 //! `SOURCE /MOUNT` and `PUT /MOUNT`, as Icecast's encoders send, and the titles that they tell at `/admin/metadata`.
 
-use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::{FutureExt, stream};
+use futures_util::{TryFutureExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::ingest::{Sending, Writer, busy};
-use super::{App, blocking, fresh, query};
+use super::{App, blocking, fresh, may_break_off, query};
 use crate::error::Problem;
 use crate::ingest::coded::{Coding, Source};
 use crate::ingest::kind::{content_type, quoted};
@@ -51,31 +51,52 @@ pub async fn source(
     let (pieces, waiting) = mpsc::channel(WAITING);
     let recorded = recorder.spawn(Source::new(waiting), coding).map_err(Problem::internal)?;
     // Also when the client is gone: some close the connection behind the last byte.
-    tokio::spawn(pass_on(sending, pieces, Arc::clone(&app.metrics)));
-    let recorded =
-        async { recorded.await.unwrap_or_else(|_| Err(Problem::internal("this source hit a bug"))) };
+    let passed = tokio::spawn(pass_on(sending, pieces, Arc::clone(&app.metrics)));
+    let done = async {
+        let bug = || Err(Problem::internal("this source hit a bug"));
+        let (recorded, passed) =
+            (recorded.await.unwrap_or_else(|_| bug()), passed.await.unwrap_or_else(|_| bug()));
+        recorded.and(passed)
+    };
     if headers.contains_key(header::EXPECT) {
         // It is told to go on by the first look at the body, and need not be told more: an answer that nobody has read when
         // the connection is closed takes with it what was sent last.
-        return recorded.await.map(|()| fresh(StatusCode::OK));
+        return done.await.map(|()| fresh(StatusCode::OK));
     }
-    // The others wait for the head before they send, and read no further.
-    let end = stream::once(recorded.map(|_| Ok::<_, Infallible>(Bytes::new())));
-    Ok(fresh(Body::from_stream(end)))
+    // The others wait for the head before they send, and read no further; those that do are told the end only if it is one.
+    let end = stream::once(
+        done.map_ok(|()| Bytes::new()).map_err(|problem| io::Error::other(problem.detail().to_owned())),
+    );
+    Ok(fresh(may_break_off(end)))
 }
 
-/// Hands on what comes until it ends, breaks off or is taken no more.
-async fn pass_on(mut sending: Sending, pieces: mpsc::Sender<Bytes>, metrics: Arc<Metrics>) {
+/// Hands on what comes until it ends or is taken no more.
+///
+/// # Errors
+/// When it was not the encoder who ended it, or nobody can tell.
+async fn pass_on(
+    mut sending: Sending,
+    pieces: mpsc::Sender<Bytes>,
+    metrics: Arc<Metrics>,
+) -> Result<(), Problem> {
     loop {
         let next = match timeout(SILENCE, sending.next(None)).await {
             Ok(Ok(Some(next))) => next,
-            Ok(Ok(None)) => return,
-            Ok(Err(problem)) => return tracing::debug!(why = problem.detail(), "a source broke off"),
-            Err(_) => return tracing::info!("a source that has sent nothing for {SILENCE:?} is let go"),
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(problem)) => {
+                tracing::debug!(why = problem.detail(), "a source broke off");
+                return Err(sending.refuse(problem));
+            }
+            Err(_) => {
+                tracing::info!("a source that has sent nothing for {SILENCE:?} is let go");
+                return Ok(());
+            }
         };
         let len = next.len() as u64;
         if pieces.send(next).await.is_err() {
-            return;
+            // Who recorded it says why.
+            sending.hear_out();
+            return Ok(());
         }
         metrics.received.inc_by(len);
     }
