@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use support::{Root, Running, is_problem};
 
@@ -201,4 +203,32 @@ async fn a_parameter_that_is_described_is_one() {
         }
     }
     assert!(count > 20, "{count}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_methods_that_are_described_are_those_that_a_path_is_said_to_have() {
+    let (description, root) = (description(), recordings());
+    let server = Running::start(&root).await;
+    for (path, item) in description["paths"].as_object().unwrap() {
+        let mut described: BTreeSet<String> =
+            item.as_object().unwrap().keys().map(|key| key.to_uppercase()).collect();
+        described.insert("OPTIONS".to_owned());
+        // What may be the rest of a name; a method that OpenAPI has no word for, and those by which any path is asked for.
+        let beside: &[&str] = match path.as_str() {
+            "/{mount}" => &["GET", "HEAD", "SOURCE"],
+            path if path.starts_with("/recordings/") => &["PATCH"],
+            _ => &["HEAD"],
+        };
+        described.extend(beside.iter().map(|method| (*method).to_owned()));
+        let path = path.replace(['{', '}'], "");
+        let reply = server.open("OPTIONS", &path, &[]).await.rest().await;
+        let told: BTreeSet<String> = reply.header("allow").unwrap().split(", ").map(str::to_owned).collect();
+        assert_eq!(told, described, "{path}");
+    }
+    let reply = server.open("OPTIONS", "/sub/live.mp3", &[]).await.rest().await;
+    assert_eq!(reply.header("allow"), Some("GET, HEAD, OPTIONS, PUT, SOURCE"));
+    // That is no promise to pages elsewhere.
+    let asks = [("origin", "https://evil.example"), ("access-control-request-method", "PUT")];
+    let reply = server.open("OPTIONS", "/live.mp3", &asks).await.rest().await;
+    assert_eq!(reply.header("access-control-allow-methods"), Some("GET,HEAD"));
 }

@@ -259,12 +259,12 @@ pub(crate) fn listeners(app: App, exchanges: Exchanges, with_metrics: bool) -> R
         .route("/assets/{version}/{file}", read_only(assets::asset))
         .route("/openapi.json", read_only(openapi::openapi));
     let router = guarded.merge(open).route("/{*mount}", mounts());
-    finish(router, PATHS, app, exchanges)
+    finish(router, PATHS, true, app, exchanges)
 }
 
 /// What whoever watches the server asks for, on an address of its own.
 pub(crate) fn admin(app: App, exchanges: Exchanges) -> Router {
-    finish(watchers(), "/metrics, /healthz, /readyz", app, exchanges)
+    finish(watchers(), "/metrics, /healthz, /readyz", false, app, exchanges)
 }
 
 fn health() -> Router<App> {
@@ -275,16 +275,16 @@ fn watchers() -> Router<App> {
     health().route("/metrics", read_only(metrics::metrics))
 }
 
-/// What all of them have in common; `paths` are told to whoever asks for another.
-fn finish(router: Router<App>, paths: &'static str, app: App, exchanges: Exchanges) -> Router {
+/// What all of them have in common; `paths` are told to whoever asks for another, and `mounts` says whether that is a mount.
+fn finish(router: Router<App>, paths: &'static str, mounts: bool, app: App, exchanges: Exchanges) -> Router {
     let metrics = Arc::clone(&app.metrics);
-    let (cors, is_any) = (cors(&app.cors), app.cors == Cors::Any);
+    let (cors, options) = (cors(&app.cors), PlainOptions { any_page: app.cors == Cors::Any, mounts });
     router
         .fallback(async move |uri: Uri| no_such_path(&uri, paths))
         .with_state(app)
         .layer(axum::middleware::map_response(common_headers))
         .layer(cors)
-        .layer(axum::middleware::from_fn_with_state(is_any, plain_options))
+        .layer(axum::middleware::from_fn_with_state(options, plain_options))
         .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| {
             metrics.panics.inc();
             tracing::error!("a request handler panicked");
@@ -325,23 +325,55 @@ fn allowed(uri: &Uri) -> &'static str {
     match uri.path() {
         path if path.starts_with("/audio/") => "GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE",
         path if path.starts_with("/recordings/") => "GET, HEAD, OPTIONS, PATCH",
-        // Encoders ask this of the server as a whole.
-        "*" => "GET, HEAD, OPTIONS, PUT, SOURCE",
-        _ => "GET, HEAD, OPTIONS",
+        path if is_only_read(path) => READ,
+        // A mount. Encoders ask it of that, or of the server as a whole (`*`).
+        _ => "GET, HEAD, OPTIONS, PUT, SOURCE",
     }
 }
 
+const READ: &str = "GET, HEAD, OPTIONS";
+
+/// Whether something is read at a path and nothing is written. An OPTIONS is answered before it comes to a route.
+fn is_only_read(path: &str) -> bool {
+    let below = ["/assets/", "/hls/", "/play/", "/waveform/"];
+    let alone = [
+        "/",
+        "/admin/metadata",
+        "/events",
+        "/feed.xml",
+        "/healthz",
+        "/metrics",
+        "/openapi.json",
+        "/readyz",
+        "/recordings",
+        "/recordings.m3u8",
+        "/recordings.pls",
+        "/recordings.xspf",
+        "/status-json.xsl",
+    ];
+    alone.contains(&path) || below.iter().any(|folder| path.starts_with(folder))
+}
+
+/// What there is to be told of.
+#[derive(Debug, Clone, Copy)]
+struct PlainOptions {
+    /// Whether pages of any origin may read.
+    any_page: bool,
+    /// Whether recordings are sent here.
+    mounts: bool,
+}
+
 /// Answers an OPTIONS that is no CORS preflight; the layer behind this takes every one for that.
-async fn plain_options(State(any_page): State<bool>, request: Request, next: Next) -> Response {
+async fn plain_options(State(options): State<PlainOptions>, request: Request, next: Next) -> Response {
     let preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if *request.method() != Method::OPTIONS || preflight {
         return next.run(request).await;
     }
-    let allowed = allowed(request.uri());
+    let allowed = if options.mounts { allowed(request.uri()) } else { READ };
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
-    if any_page {
+    if options.any_page {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
     response
