@@ -344,3 +344,19 @@ async fn an_encoder_that_ends_by_itself_is_told_that_all_is_well() {
     }
     assert!(bytes(&root, "live.pcm") >= 48_000 * 4);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn titles_go_into_chapters_that_are_written_in_one_line() {
+    let (root, mp3) = (Root::new(), mp3(2).await);
+    root.write("live.toml", "chapters = [{ start = 0, title = \"Mine\" }] # so far\n");
+    let server = server(&root, 20).await;
+    let (mut socket, _) = sent(&server, &format!("SOURCE /live.mp3 HTTP/1.0\r\n{PASSWORD}{MP3}"), &[]).await;
+    socket.write_all(&mp3).await.unwrap();
+    eventually("there is sound", || bytes(&root, "live.pcm") > 48_000 * 4).await;
+    assert_eq!(tell(&server, "mode=updinfo&mount=/live.mp3&song=Two").await.status, 200);
+    let told = server.get("/recordings/live/chapters.json").await.json();
+    let titles: Vec<_> =
+        told["chapters"].as_array().unwrap().iter().map(|one| one["title"].clone()).collect();
+    assert_eq!(titles, ["Mine", "Two"], "{told}");
+    assert!(fs::read_to_string(root.file("live.toml")).unwrap().contains("] # so far\n"));
+}

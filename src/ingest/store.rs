@@ -6,7 +6,9 @@ use std::path::Path;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+use toml_edit::{
+    Array, ArrayOfTables, Decor, DocumentMut, InlineTable, Item, RawString, Table, Value, value,
+};
 
 use super::sink::failed;
 use super::{Ingest, Sync};
@@ -56,12 +58,20 @@ impl Change {
     }
 }
 
+/// Adds a chapter in the way in which the others are written. What is no list of chapters is left to be refused.
 fn add_chapter(document: &mut DocumentMut, start: u64, title: String) {
     let chapters = document.entry("chapters").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
     let start = time::in_seconds(start);
-    let Some(chapters) = chapters.as_array_of_tables_mut() else { return };
-    let is_there = |table: &Table| table.get("start").and_then(Item::as_str) == Some(&start);
-    if let Some(last) = chapters.iter_mut().last().filter(|last| is_there(last)) {
+    match chapters {
+        Item::ArrayOfTables(tables) => add_table(tables, start, title),
+        Item::Value(Value::Array(array)) => add_to_array(array, start, title),
+        _ => {}
+    }
+}
+
+fn add_table(chapters: &mut ArrayOfTables, start: String, title: String) {
+    let last = chapters.iter_mut().last();
+    if let Some(last) = last.filter(|last| last.get("start").and_then(Item::as_str) == Some(&start)) {
         last.insert("title", value(title));
         return;
     }
@@ -69,6 +79,41 @@ fn add_chapter(document: &mut DocumentMut, start: u64, title: String) {
     chapter.insert("start", value(start));
     chapter.insert("title", value(title));
     chapters.push(chapter);
+}
+
+/// `chapters = [{ … }, …]`, on one line or on several.
+fn add_to_array(chapters: &mut Array, start: String, title: String) {
+    let last = chapters.iter_mut().last().and_then(Value::as_inline_table_mut);
+    if let Some(last) = last.filter(|last| last.get("start").and_then(Value::as_str) == Some(&start)) {
+        last.insert("title", title.into());
+        return;
+    }
+    let (before, behind) = surroundings(chapters);
+    let mut chapter = InlineTable::new();
+    chapter.insert("start", start.into());
+    chapter.insert("title", title.into());
+    let mut chapter = Value::InlineTable(chapter);
+    *chapter.decor_mut() = Decor::new(before, "");
+    chapters.push_formatted(chapter);
+    chapters.set_trailing(behind);
+}
+
+/// What is to stand before another value of an array, and what behind it: comments on the last stay with that, and each
+/// is on a line of its own if the last is.
+fn surroundings(array: &mut Array) -> (String, String) {
+    let text = |raw: Option<&RawString>| raw.and_then(RawString::as_str).unwrap_or_default().to_owned();
+    let trailing = text(Some(array.trailing()));
+    let Some(last) = array.iter_mut().last() else { return (String::new(), trailing) };
+    let (prefix, suffix) = (text(last.decor().prefix()), text(last.decor().suffix()));
+    last.decor_mut().set_suffix("");
+    // One of them: that depends on whether there is a comma behind the last.
+    let behind = suffix + &trailing;
+    match (behind.rsplit_once('\n'), prefix.rsplit_once('\n')) {
+        (Some((comments, end)), Some((_, indent))) => (format!("{comments}\n{indent}"), format!("\n{end}")),
+        (Some((comments, end)), None) => (format!("{comments}\n"), format!("\n{end}")),
+        (None, Some((_, indent))) => (format!("\n{indent}"), behind),
+        (None, None) => (" ".to_owned(), behind),
+    }
 }
 
 /// Makes what is played from so many nanoseconds on a chapter of a recording.
@@ -348,4 +393,68 @@ fn describe(ingest: &Ingest, dir: &Dir, name: &RecordingName, edited: &Edited) -
         dir.remove_file(new)
     })?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a sidecar's text when a source plays `b` at the second 2.
+    fn with_chapter(text: &str) -> String {
+        let mut document: DocumentMut = text.parse().unwrap();
+        add_chapter(&mut document, 2_000_000_000, "b".to_owned());
+        let written = document.to_string();
+        let sidecar = Sidecar::parse(&written).unwrap();
+        let last = sidecar.chapters.last().unwrap();
+        assert_eq!((last.start, last.title.as_str()), (2_000_000_000, "b"), "{written}");
+        written
+    }
+
+    #[test]
+    fn a_chapter_is_added_as_the_others_are_written() {
+        let new = "start = \"2.000000000\", title = \"b\"";
+        for (before, after) in [
+            ("chapters = []", format!("chapters = [{{ {new} }}]")),
+            (
+                "chapters = [{start=0,title='a'}] # c",
+                format!("chapters = [{{start=0,title='a'}}, {{ {new} }}] # c"),
+            ),
+            (
+                "chapters = [ {start=0, title='a'}, ]",
+                format!("chapters = [ {{start=0, title='a'}}, {{ {new} }}, ]"),
+            ),
+            (
+                "chapters = [\n  # one\n  {start=0, title='a'}, # a\n]",
+                format!("chapters = [\n  # one\n  {{start=0, title='a'}}, # a\n  {{ {new} }},\n]"),
+            ),
+            (
+                "chapters = [\n  {start=0, title='a'}, # a\n  {start=1, title='b'} # b\n] # c\nended = true",
+                format!(
+                    "chapters = [\n  {{start=0, title='a'}}, # a\n  {{start=1, title='b'}}, # b\n  {{ {new} }}\n] # c\nended = true"
+                ),
+            ),
+        ] {
+            assert_eq!(with_chapter(before).trim_end(), after, "{before}");
+        }
+        for (before, after) in [
+            (
+                "[[chapters]]\nstart = 0\ntitle = 'a' # a\n",
+                "[[chapters]]\nstart = 0\ntitle = 'a' # a\n\n[[chapters]]\n",
+            ),
+            ("ended = true # c\n", "ended = true # c\n\n[[chapters]]\n"),
+        ] {
+            assert!(with_chapter(before).starts_with(after), "{before}: {}", with_chapter(before));
+        }
+    }
+
+    #[test]
+    fn a_chapter_that_begins_where_the_last_does_takes_its_place() {
+        for before in [
+            "chapters = [ {start=0, title='a'}, { start = \"2.000000000\", title = 'x' } ] # c",
+            "[[chapters]]\nstart = \"2.000000000\"\ntitle = 'x'\n",
+        ] {
+            let written = with_chapter(before);
+            assert!(!written.contains('x'), "{written}");
+        }
+    }
 }
