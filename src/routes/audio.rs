@@ -112,7 +112,7 @@ impl Wanted {
             return Ok(Found::Elsewhere(settled));
         }
         let format = named.or(self.accepted).unwrap_or(Format::Wav);
-        let rendition = Arc::new(self.query.rendition_within(recording, format, part)?);
+        let rendition = Arc::new(self.query.rendition(recording, format, part)?);
         Ok(Found::Sound { rendition, format, named: named.is_some() })
     }
 

@@ -26,7 +26,7 @@ use super::headers::{self, text};
 use super::query::{self, RenditionQuery, coming};
 use super::sound::{Sound, decided};
 use super::{App, FromPath, blocking, elsewhere};
-use crate::access::Pass;
+use crate::access::{Part, Pass};
 use crate::body::End;
 use crate::connections::Client;
 use crate::error::Problem;
@@ -290,7 +290,7 @@ impl Asked {
         directives: &Directives,
     ) -> Result<Response, Problem> {
         let (variant, codec) = codec(&recording, variant)?;
-        let rendition = query.part(Arc::clone(&recording), Arc::clone(&codec))?;
+        let rendition = query.part(Arc::clone(&recording), Arc::clone(&codec), Part::default())?;
         let (awaited, delta) = (directives.awaited()?, directives.is_delta()?);
         let asked = directives.parts()?;
         let with_parts = asked.unwrap_or_else(|| has_parts(variant.format));
@@ -536,7 +536,7 @@ fn variants(
     let spec = recording.spec();
     let mut variants = Vec::new();
     for variant in Variant::ladder(spec, format, query.parameters()?)? {
-        let rendition = query.part(Arc::clone(recording), variant.codec(spec)?)?;
+        let rendition = query.part(Arc::clone(recording), variant.codec(spec)?, Part::default())?;
         variants.extend(Timeline::new(&rendition, extent).map(|timeline| (variant, timeline)));
     }
     Ok(variants)

@@ -83,50 +83,39 @@ impl RenditionQuery {
         Ok(query.split('&').any(|pair| is_position(&pair)).then(|| format!("?{}", pairs.join("&"))))
     }
 
-    /// The rendition asked for, whose start the recording must have, or soon have. May take some time: a resampler's
-    /// table is made where there is none yet.
+    /// The rendition asked for, whose start the recording must have, or soon have; no more of it than `allowed`, whose ends it
+    /// has unless others are said. May take some time: a resampler's table is made where there is none yet.
     ///
     /// # Errors
-    /// When a parameter is not one, or not one that this recording has.
-    pub fn rendition(&self, recording: Arc<Recording>, format: Format) -> Result<Rendition, Problem> {
-        let codec = format.codec(recording.spec(), self.parameters()?)?;
-        self.part(recording, codec)
-    }
-
-    /// The rendition asked for, of which no more than a part of the recording is to be given. It begins where that does and
-    /// ends where that does unless something else is said.
-    ///
-    /// # Errors
-    /// When it would be more; and those of [`rendition`](Self::rendition).
-    pub fn rendition_within(
+    /// When a parameter is not one, or not one that this recording has; when it would be more.
+    pub fn rendition(
         &self,
         recording: Arc<Recording>,
         format: Format,
-        part: Part,
+        allowed: Part,
     ) -> Result<Rendition, Problem> {
-        if part.is_whole() {
-            return self.rendition(recording, format);
-        }
         let codec = format.codec(recording.spec(), self.parameters()?)?;
-        let (extent, rate) = (recording.extent(), recording.spec().rate);
-        let frames = |nanos| frames_in(nanos, rate);
-        let position = self.chosen_position()?.unwrap_or(Position::FromStart(part.from.unwrap_or(0)));
-        let start = position.frame(extent.frames, rate);
-        let duration = self.duration()?.map(frames);
-        let (start, duration) =
-            within(start, duration, (part.from.map(frames), part.to.map(frames))).ok_or(Refusal::Outside)?;
-        check_start(&recording, &extent, start, self.pos.as_deref().unwrap_or_default())?;
-        Ok(Rendition::new(recording, codec, start, duration))
+        self.part(recording, codec, allowed)
     }
 
     /// The part asked for of a recording in a codec.
     ///
     /// # Errors
-    /// When a parameter that says which part is not one, or the recording has it not.
-    pub fn part(&self, recording: Arc<Recording>, codec: Arc<dyn Codec>) -> Result<Rendition, Problem> {
-        let start = self.start(&recording)?;
-        let rate = recording.spec().rate;
-        let duration = self.duration()?.map(|nanos| frames_in(nanos, rate));
+    /// When a parameter that says which part is not one, or the recording has it not, or it is more than is `allowed`.
+    pub fn part(
+        &self,
+        recording: Arc<Recording>,
+        codec: Arc<dyn Codec>,
+        allowed: Part,
+    ) -> Result<Rendition, Problem> {
+        let (extent, rate) = (recording.extent(), recording.spec().rate);
+        let frames = |nanos| frames_in(nanos, rate);
+        let position = self.chosen_position()?.unwrap_or(Position::FromStart(allowed.from.unwrap_or(0)));
+        let start = position.frame(extent.frames, rate);
+        let duration = self.duration()?.map(frames);
+        let (start, duration) = within(start, duration, (allowed.from.map(frames), allowed.to.map(frames)))
+            .ok_or(Refusal::Outside)?;
+        check_start(&recording, &extent, start, self.pos.as_deref().unwrap_or_default())?;
         Ok(Rendition::new(recording, codec, start, duration))
     }
 

@@ -14,7 +14,7 @@ use tailcast_codecs::format::{Format, Parameters};
 use super::query::{self, RenditionQuery};
 use super::summary::Summary;
 use super::{App, FromPath, blocking, chapters, cover, events, fresh};
-use crate::access::Pass;
+use crate::access::{Part, Pass};
 use crate::error::Problem;
 use crate::recording::{Extent, Recording};
 use crate::rendition::{Rendition, Shape};
@@ -113,7 +113,7 @@ pub async fn show(
             "`byte` and `time` are places in one format, so `format` is needed (wav, mp3, opus)",
         )
     })?;
-    let rendition = blocking(move || rendition.rendition(recording, format)).await??;
+    let rendition = blocking(move || rendition.rendition(recording, format, Part::default())).await??;
     Ok(fresh(Json(place_in(&rendition, format, &place)?)))
 }
 

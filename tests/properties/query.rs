@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::Query;
 use http::Uri;
+use tailcast::access::Part;
 use tailcast::error::Problem;
 use tailcast::recording::{Catalogue, Recording, RecordingName};
 use tailcast::rendition::{Rendition, Shape};
@@ -34,7 +35,9 @@ pub fn is_a_rendition_or_a_mistake(text: &str, recording: &Arc<Recording>) {
     let _ = mistake(query.format());
     let settled = mistake(query.settled(text, recording));
     for format in Format::ALL {
-        let Some(rendition) = mistake(query.rendition(Arc::clone(recording), format)) else { continue };
+        let Some(rendition) = mistake(query.rendition(Arc::clone(recording), format, Part::default())) else {
+            continue;
+        };
         is_there(&rendition);
         if let Some(Some(settled)) = &settled {
             is_settled(settled, &rendition, format);
@@ -78,7 +81,7 @@ fn is_settled(settled: &str, rendition: &Rendition, format: Format) {
     let text = settled.strip_prefix('?').unwrap();
     let query = read(text).unwrap().unwrap();
     assert!(!query.is_relative().unwrap(), "{settled}");
-    let again = query.rendition(Arc::clone(rendition.recording()), format).unwrap();
+    let again = query.rendition(Arc::clone(rendition.recording()), format, Part::default()).unwrap();
     assert_eq!(again.cut().start(), rendition.cut().start(), "{settled}");
 }
 
