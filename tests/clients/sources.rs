@@ -69,8 +69,13 @@ async fn assert_recorded(root: &Root, name: &str, sound: &[u8], lead: usize) {
     }
 }
 
-fn icecast(ffmpeg: &mut Command, server: &Running, mount: &str) {
+/// An ffmpeg that reads a file as it is told to, and sends it as to Icecast as it is told to.
+fn ffmpeg(read: &[&str], file: &Path, sent: &[&str], server: &Running, mount: &str) -> Command {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-nostdin", "-v", "error"]).args(read).arg("-i").arg(file);
+    ffmpeg.args(["-c", "copy"]).args(sent);
     ffmpeg.arg(format!("icecast://source:{PASSWORD}@{}{mount}", server.address));
+    ffmpeg
 }
 
 fn ffmpeg_records() {
@@ -79,16 +84,10 @@ fn ffmpeg_records() {
         let server = server(&root).await;
         for (ending, codec, media_type, lead) in CODED {
             let file = coded(&desk, &sound, codec, &format!("sound.{ending}"));
-            let mut ffmpeg = Command::new("ffmpeg");
-            ffmpeg.args(["-nostdin", "-v", "error", "-i"]).arg(file).args([
-                "-c",
-                "copy",
-                "-content_type",
-                media_type,
-            ]);
-            ffmpeg.args(["-ice_name", codec, "-f", if ending == "mp3" { "mp3" } else { "ogg" }]);
-            icecast(&mut ffmpeg, &server, &format!("/{codec}.{ending}"));
-            Client::start(&desk, ffmpeg).finish();
+            let container = if ending == "mp3" { "mp3" } else { "ogg" };
+            let sent = ["-content_type", media_type, "-ice_name", codec, "-f", container];
+            let mount = format!("/{codec}.{ending}");
+            Client::start(&desk, ffmpeg(&[], &file, &sent, &server, &mount)).finish();
             assert_recorded(&root, codec, &sound, lead).await;
             let sidecar = std::fs::read_to_string(root.file(&format!("{codec}.toml"))).unwrap();
             assert!(sidecar.contains(&format!("title = \"{codec}\"")), "{sidecar}");
@@ -102,12 +101,9 @@ fn ffmpeg_by_source() {
     wait(async {
         let server = server(&root).await;
         let file = coded(&desk, &sound, "libmp3lame", "sound.mp3");
-        let mut ffmpeg = Command::new("ffmpeg");
+        let sent = ["-content_type", "audio/mpeg", "-legacy_icecast", "1", "-f", "mp3"];
         // In real time: it closes the connection without having read the answer, and what is on its way then is lost.
-        ffmpeg.args(["-nostdin", "-v", "error", "-re", "-i"]).arg(file);
-        ffmpeg.args(["-c", "copy", "-content_type", "audio/mpeg", "-legacy_icecast", "1", "-f", "mp3"]);
-        icecast(&mut ffmpeg, &server, "/a/live.mp3");
-        Client::start(&desk, ffmpeg).finish();
+        Client::start(&desk, ffmpeg(&["-re"], &file, &sent, &server, "/a/live.mp3")).finish();
         assert_recorded(&root, "a/live", &sound, 1105).await;
         assert_eq!(server.panics(), 0);
     });
