@@ -153,6 +153,13 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body is not taken", detail)
     }
 
+    /// A body that is compressed.
+    pub fn content_coding(detail: impl ToString) -> Self {
+        let mut problem = Self::media_type(detail);
+        problem.extra = Some(Box::new((header::ACCEPT_ENCODING, "identity".to_owned())));
+        problem
+    }
+
     /// A body or a header of whoever writes that cannot be used.
     pub fn upload(detail: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "upload", "The upload cannot be used", detail)

@@ -677,3 +677,42 @@ async fn a_name_that_is_too_long_is_refused_with_how_long_it_may_be() {
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     assert_eq!(server.panics(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_say_something_else_of_a_body_are_not_passed_over() {
+    let root = Root::new();
+    root.growing("show", "s16le:8000:1", &[0; 160]);
+    let server = Running::start(&root).await;
+    for (header, status, named) in [
+        (("content-range", "bytes 0-7/16"), 400, "Content-Range"),
+        (("content-encoding", "gzip"), 415, "gzip"),
+        (("upload-offset", "8"), 400, "Upload-Offset"),
+        (("upload-complete", "1"), 400, "Upload-Complete"),
+    ] {
+        is_problem(&send(&server, "PUT", "/audio/new", &[header], &[0; 8]).await, status, named);
+    }
+    let refused = send(&server, "PUT", "/audio/new", &[("content-encoding", "br")], &[0; 8]).await;
+    assert_eq!(refused.header("accept-encoding"), Some("identity"));
+    let at = ("upload-offset", "160");
+    for (headers, status, named) in [
+        (&[PARTIAL, at, ("content-range", "bytes 0-7/16")][..], 400, "Content-Range"),
+        (&[PARTIAL, at, ("content-encoding", "gzip")], 415, "gzip"),
+        (&[PARTIAL, at, ("upload-offset", "5")], 400, "Upload-Offset"),
+        (&[PARTIAL, at, ("upload-complete", "?0"), ("upload-complete", "?1")], 400, "Upload-Complete"),
+        (&[PARTIAL, ("upload-offset", "+160")], 400, "`+160`"),
+        (&[PARTIAL, ("upload-offset", "-1")], 400, "`-1`"),
+        (&[PARTIAL, ("upload-offset", "99999999999999999999")], 400, "`99999999999999999999`"),
+        (&[PARTIAL, ("upload-offset", "")], 400, "``"),
+        (&[PARTIAL], 400, "Upload-Offset"),
+    ] {
+        is_problem(&send(&server, "PATCH", "/audio/show", headers, &[0; 8]).await, status, named);
+    }
+    assert!(!root.file("new.pcm").exists() && !root.file("new.toml").exists());
+    assert_eq!(fs::read(root.file("show.pcm")).unwrap(), [0; 160]);
+    // These say what is so.
+    let same = [("content-encoding", "identity"), ("upload-offset", "0")];
+    assert_eq!(send(&server, "PUT", "/audio/new", &same, &[0; 8]).await.status, 201);
+    let named = [("content-type", "Application/Partial-Upload; x=y"), at, ("upload-complete", "?0")];
+    assert_eq!(send(&server, "PATCH", "/audio/show", &named, &[0; 8]).await.status, 200);
+    assert_eq!(server.panics(), 0);
+}

@@ -360,3 +360,15 @@ async fn titles_go_into_chapters_that_are_written_in_one_line() {
     assert_eq!(titles, ["Mine", "Two"], "{told}");
     assert!(fs::read_to_string(root.file("live.toml")).unwrap().contains("] # so far\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_compressed_or_a_part_is_taken_of_no_encoder() {
+    let root = Root::new();
+    let server = server(&root, 20).await;
+    for (header, status) in [("Content-Encoding: gzip", "415"), ("Content-Range: bytes 0-9/20", "400")] {
+        let head = format!("PUT /live.mp3 HTTP/1.1\r\nHost: h\r\n{PASSWORD}{MP3}{header}\r\n");
+        let (_, answer) = sent(&server, &head, &[]).await;
+        assert!(answer.contains(status), "{header}: {answer}");
+    }
+    assert_eq!(server.panics(), 0);
+}

@@ -29,9 +29,9 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// By a media type, without its parameters.
+    /// By a media type, in small letters and without its parameters.
     pub(crate) fn of(media_type: &str) -> Option<Self> {
-        match media_type.to_ascii_lowercase().as_str() {
+        match media_type {
             "audio/mpeg" | "audio/mp3" | "audio/x-mpeg" => Some(Self::Mpeg),
             "application/ogg" | "audio/ogg" | "video/ogg" | "audio/opus" => Some(Self::Ogg),
             "audio/aac" | "audio/aacp" | "audio/x-aac" => Some(Self::Aac),

@@ -54,6 +54,32 @@ pub(crate) fn content_type(headers: &HeaderMap) -> Cow<'_, str> {
     given.unwrap_or_default()
 }
 
+/// The same in small letters and without its parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    content_type(headers).split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// That a body is sound as it is, and not a part of something or compressed, which would be recorded for noise.
+///
+/// # Errors
+/// 400 and 415 (RFC 9110 14.5, 15.5.16).
+pub(crate) fn check_plain(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(header::CONTENT_RANGE) {
+        return Err(Problem::upload(
+            "`Content-Range` is not taken; what goes on with a recording is PATCH with `Upload-Offset`",
+        ));
+    }
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let codings = codings.map(|coding| String::from_utf8_lossy(coding.as_bytes()));
+    match codings.into_iter().find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")) {
+        Some(coding) => Err(Problem::content_coding(format!(
+            "`Content-Encoding: {}` is not taken: sound comes as it is",
+            quoted(&coding)
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// As much of it as is told.
 pub(crate) fn quoted(content_type: &str) -> String {
     content_type.chars().take(200).collect()

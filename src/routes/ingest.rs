@@ -25,7 +25,7 @@ use super::{App, FromPath, audio, blocking, fresh, headers::text};
 use crate::access::Pass;
 use crate::connections::Client;
 use crate::error::Problem;
-use crate::ingest::kind::Kind;
+use crate::ingest::kind::{Kind, check_plain, media_type};
 use crate::ingest::sink::Sink;
 use crate::ingest::store::{self, Change};
 use crate::ingest::{Ingest, Turn};
@@ -87,9 +87,10 @@ async fn begin(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    check_plain(&headers)?;
     let kind = Kind::of(&headers, query.pcm.as_deref())?;
     let complete = is_complete(&headers)?.unwrap_or(true);
-    if headers.get(&OFFSET).is_some_and(|offset| offset != "0") {
+    if offset(&headers)?.is_some_and(|offset| offset != 0) {
         return Err(Problem::upload(
             "what begins a recording has an `Upload-Offset` of 0, or none; PATCH goes on",
         ));
@@ -138,12 +139,12 @@ async fn resume(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    if headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind != "application/partial-upload") {
+    if media_type(&headers) != "application/partial-upload" {
         return Err(Problem::media_type("what goes on with a recording is `application/partial-upload`"));
     }
-    let offset = headers.get(&OFFSET).and_then(|offset| offset.to_str().ok()?.parse::<u64>().ok());
-    let offset =
-        offset.ok_or_else(|| Problem::upload("`Upload-Offset` is to say at which byte it goes on"))?;
+    check_plain(&headers)?;
+    let offset = offset(&headers)?
+        .ok_or_else(|| Problem::upload("`Upload-Offset` is to say at which byte it goes on"))?;
     let complete = is_complete(&headers)?.unwrap_or(true);
     let name = existing(&app, pass, &path).await?;
     // Or its end could not be told when it comes.
@@ -282,12 +283,33 @@ pub(super) fn busy(name: &RecordingName) -> Problem {
 
 /// `Upload-Complete`, a boolean of RFC 9651.
 fn is_complete(headers: &HeaderMap) -> Result<Option<bool>, Problem> {
-    match headers.get(&COMPLETE).map(HeaderValue::as_bytes) {
+    match only(headers, "Upload-Complete")? {
         None => Ok(None),
-        Some(b"?1") => Ok(Some(true)),
-        Some(b"?0") => Ok(Some(false)),
-        Some(_) => Err(Problem::upload("`Upload-Complete` is neither ?0 nor ?1")),
+        Some("?1") => Ok(Some(true)),
+        Some("?0") => Ok(Some(false)),
+        Some(given) => Err(Problem::upload(format!("`Upload-Complete` is `{given}`, neither ?0 nor ?1"))),
     }
+}
+
+/// `Upload-Offset`, an integer of RFC 9651 that is not below zero.
+fn offset(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(given) = only(headers, "Upload-Offset")? else { return Ok(None) };
+    let is_number = given.bytes().all(|byte| byte.is_ascii_digit());
+    match given.parse() {
+        Ok(offset) if is_number => Ok(Some(offset)),
+        _ => Err(Problem::upload(format!("`Upload-Offset` is `{given}`, which is no number of bytes"))),
+    }
+}
+
+/// A header that says one thing: of two nobody can tell which is meant.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let mut given = headers.get_all(name).iter();
+    let (first, another) = (given.next(), given.next());
+    if another.is_some() {
+        return Err(Problem::upload(format!("there is to be one `{name}`, and there are several")));
+    }
+    let text = first.map(|value| value.to_str());
+    text.transpose().map_err(|_| Problem::upload(format!("`{name}` is no text")))
 }
 
 /// The recording that is to be begun, and the extension of its file.

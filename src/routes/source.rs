@@ -20,7 +20,7 @@ use super::ingest::{Sending, Writer, busy};
 use super::{App, blocking, fresh, may_break_off, query};
 use crate::error::Problem;
 use crate::ingest::coded::{Coding, Source};
-use crate::ingest::kind::{content_type, quoted};
+use crate::ingest::kind::{check_plain, content_type, media_type, quoted};
 use crate::ingest::source::{Recorder, Titled, check_mount};
 use crate::ingest::store;
 use crate::metrics::Metrics;
@@ -41,6 +41,7 @@ pub async fn source(
     body: Body,
 ) -> Result<Response, Problem> {
     app.check_running()?;
+    check_plain(&headers)?;
     let coding = coding(&headers)?;
     let mount = mount(uri.path())?;
     check_mount(&mount)?;
@@ -103,9 +104,8 @@ async fn pass_on(
 }
 
 fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
-    let given = content_type(headers);
-    let media_type = given.split(';').next().unwrap_or_default().trim();
-    Coding::of(media_type).ok_or_else(|| {
+    Coding::of(&media_type(headers)).ok_or_else(|| {
+        let given = content_type(headers);
         let given = quoted(&given);
         Problem::media_type(format!(
             "`{given}` is not taken of a source (taken: audio/mpeg, application/ogg, audio/ogg, audio/aac, audio/flac; PCM goes \
