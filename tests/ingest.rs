@@ -716,3 +716,29 @@ async fn headers_that_say_something_else_of_a_body_are_not_passed_over() {
     assert_eq!(send(&server, "PATCH", "/audio/show", &named, &[0; 8]).await.status, 200);
     assert_eq!(server.panics(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_an_object_of_bounded_length() {
+    let root = Root::new();
+    root.growing("show", "s16le:8000:1", &[0; 160]);
+    let server = Running::start(&root).await;
+    let json = [("content-type", "Application/JSON; charset=utf-8")];
+    let change = async |body: Vec<u8>| send(&server, "PATCH", "/recordings/show", &json, &body).await;
+    for body in ["[\"x\",null,true]", "[]", "null", "7", "\"x\""] {
+        is_problem(&change(body.into()).await, 400, "object");
+    }
+    for (body, named) in [
+        ("", "EOF"),
+        ("{\"title\":7}", "integer `7`"),
+        ("{\"ended\":\"x\"}", "string \"x\""),
+        ("{\"titel\":\"x\"}", "titel"),
+        ("{\"title\":\"a\",\"title\":\"b\"}", "title"),
+    ] {
+        is_problem(&change(body.into()).await, 400, named);
+    }
+    is_problem(&change(vec![b' '; 10_000_000]).await, 400, "65536 bytes");
+    is_problem(&change(vec![b'['; 60_000]).await, 400, "object");
+    assert_eq!(fs::read_to_string(root.file("show.toml")).unwrap(), "pcm = \"s16le:8000:1\"\n");
+    assert_eq!(change(b" \n{\"title\":\"x\"}".to_vec()).await.json()["title"], "x");
+    assert_eq!(server.panics(), 0);
+}

@@ -25,7 +25,7 @@ use super::{App, FromPath, audio, blocking, fresh, headers::text};
 use crate::access::Pass;
 use crate::connections::Client;
 use crate::error::Problem;
-use crate::ingest::kind::{Kind, check_plain, media_type};
+use crate::ingest::kind::{Kind, check_plain, media_type, quoted};
 use crate::ingest::sink::Sink;
 use crate::ingest::store::{self, Change};
 use crate::ingest::{Ingest, Turn};
@@ -237,6 +237,19 @@ fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Option<Str
 /// Bytes of JSON that are read.
 const JSON_MOST: usize = 64 * 1024;
 
+impl Wanted {
+    async fn read(body: Body) -> Result<Self, Problem> {
+        let json = axum::body::to_bytes(body, JSON_MOST).await;
+        let json =
+            json.map_err(|error| Problem::upload(format!("{error} (at most {JSON_MOST} bytes are read)")))?;
+        // A list would be taken for the values in their order.
+        if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(Problem::upload("it is not a JSON object, which has `title`, `name` or `ended`"));
+        }
+        serde_json::from_slice(&json).map_err(Problem::upload)
+    }
+}
+
 /// Gives a recording another title or name, or says that it has ended.
 pub async fn change(
     State(app): State<App>,
@@ -245,15 +258,14 @@ pub async fn change(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !matches!(kind, "application/json" | "application/merge-patch+json") {
+    let kind = media_type(&headers);
+    if !matches!(kind.as_str(), "application/json" | "application/merge-patch+json") {
         return Err(Problem::media_type(format!(
-            "`{kind}` is not `application/json` or `application/merge-patch+json`"
+            "`{}` is not `application/json` or `application/merge-patch+json`",
+            quoted(&kind)
         )));
     }
-    let json = axum::body::to_bytes(body, JSON_MOST).await.map_err(Problem::upload)?;
-    let wanted: Wanted = serde_json::from_slice(&json).map_err(Problem::upload)?;
+    let wanted = Wanted::read(body).await?;
     if wanted.ended == Some(false) {
         return Err(Problem::upload("`ended` may be set to true only: listeners keep what has ended"));
     }
