@@ -372,3 +372,38 @@ async fn what_is_compressed_or_a_part_is_taken_of_no_encoder() {
     }
     assert_eq!(server.panics(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_on_with_what_an_encoder_records_takes_it_over() {
+    let (root, mp3) = (Root::new(), mp3(1).await);
+    root.finished("live", PCM, &[0; 8]);
+    let server = server(&root, 60).await;
+    let head = format!("SOURCE /live.mp3 HTTP/1.0\r\n{PASSWORD}{MP3}");
+    let (mut socket, _) = sent(&server, &head, &mp3).await;
+    let dated = || {
+        let names =
+            fs::read_dir(root.path()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        names
+            .into_iter()
+            .find_map(|name| Some(name.strip_suffix(".pcm")?.to_owned()).filter(|name| name != "live"))
+    };
+    eventually("there is another", || dated().is_some_and(|name| bytes(&root, &format!("{name}.pcm")) > 0))
+        .await;
+    let sending = async {
+        while socket.write_all(&mp3).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let path = format!("/audio/{}", dated().unwrap().replace(' ', "%20"));
+    let token = ("authorization", "Basic c291cmNlOmhhY2ttZQ==");
+    let going_on = async {
+        // It is not where it was by then: that is told.
+        let given = [token, ("content-type", "application/partial-upload"), ("upload-offset", "0")];
+        server.open("PATCH", &path, &given).await.rest().await
+    };
+    let both = async { tokio::join!(sending, going_on) };
+    let ((), reply) =
+        tokio::time::timeout(Duration::from_secs(20), both).await.expect("it waits for the encoder");
+    is_problem(&reply, 409, "goes on at");
+    assert_eq!(server.panics(), 0);
+}

@@ -54,6 +54,9 @@ pub enum Sync {
     Every(Duration),
 }
 
+/// What is told whoever writes when another has [taken over](Ingest::take_over).
+pub(crate) const TAKEN_OVER: &str = "another connection has gone on with the recording";
+
 /// What all who write share.
 #[derive(Debug)]
 pub(crate) struct Ingest {
@@ -118,6 +121,11 @@ impl Ingest {
 }
 
 impl Turn {
+    /// Whether somebody has taken over.
+    pub(crate) fn is_taken(&self) -> bool {
+        *self.slot.turn.borrow() != self.mine
+    }
+
     /// Waits until somebody takes over, who may have done so already.
     pub(crate) fn taken(&self) -> impl Future<Output = ()> + Send + 'static {
         let (mut turn, mine) = (self.slot.turn.subscribe(), self.mine);

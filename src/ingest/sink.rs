@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
-use super::{Ingest, Sync, Turn};
+use super::{Ingest, Sync, TAKEN_OVER, Turn};
 use crate::error::Problem;
 
 /// A file and the turn to write to it, which is given back when the last write is over, not before.
@@ -17,7 +17,7 @@ pub(crate) struct Sink {
     file: File,
     /// Bytes of it.
     len: u64,
-    _turn: Turn,
+    turn: Turn,
     ingest: Arc<Ingest>,
     /// When something was written first that may not be on the disk; `None` if all is.
     unsynced: Option<Instant>,
@@ -30,7 +30,7 @@ impl Sink {
     /// When its length cannot be told.
     pub(crate) fn new(file: File, turn: Turn, ingest: Arc<Ingest>) -> io::Result<Self> {
         let len = file.metadata()?.len();
-        Ok(Self { file, len, _turn: turn, ingest, unsynced: None })
+        Ok(Self { file, len, turn, ingest, unsynced: None })
     }
 
     /// Bytes of the file.
@@ -49,9 +49,13 @@ impl Sink {
     /// Appends bytes. Blocks.
     ///
     /// # Errors
-    /// 507 when there is no room for all of them, 409 when somebody else writes to the file, 500 when the system does not
+    /// 507 when there is no room for all of them, 409 when somebody else writes to the file or is to, 500 when the system does not
     /// take them. [`len`](Self::len) says how much is there.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        // A source has its mount's turn watched, and a recording of another name has one of its own.
+        if self.turn.is_taken() {
+            return Err(Problem::conflict(TAKEN_OVER));
+        }
         let metadata = self.file.metadata().map_err(|error| self.failed(&error))?;
         if metadata.nlink() == 0 {
             return Err(Problem::conflict("the recording was removed while it was sent"));

@@ -166,9 +166,10 @@ impl Recorder {
             // The sound is what matters.
             tracing::warn!(recording = %open.name, why = problem.detail(), "a title is not kept");
         }
-        open.sink.write(pcm)?;
+        let written = open.sink.write(pcm);
+        // Also when it is full: what is in it is to be on the disk in the end.
         self.recording = Some(open);
-        Ok(())
+        written
     }
 
     /// Goes on with what the mount has recorded last if that grows still and is of the same format, or else begins a

@@ -28,7 +28,7 @@ use crate::error::Problem;
 use crate::ingest::kind::{Kind, check_plain, media_type, quoted};
 use crate::ingest::sink::Sink;
 use crate::ingest::store::{self, Change};
-use crate::ingest::{Ingest, Turn};
+use crate::ingest::{Ingest, TAKEN_OVER, Turn};
 use crate::recording::catalogue::is_coded;
 use crate::recording::{Catalogue, RecordingError, RecordingName};
 use crate::stopped;
@@ -400,7 +400,7 @@ impl Sending {
         };
         tokio::select! {
             biased;
-            () = &mut self.taken => Err(Problem::conflict("another connection has gone on with the recording")),
+            () = &mut self.taken => Err(Problem::conflict(TAKEN_OVER)),
             () = stopped(&mut self.stop) => Err(Problem::stopping()),
             () = due => Ok(Some(Bytes::new())),
             came = self.body.next() => match came {
