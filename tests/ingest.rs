@@ -742,3 +742,29 @@ async fn a_change_is_an_object_of_bounded_length() {
     assert_eq!(change(b" \n{\"title\":\"x\"}".to_vec()).await.json()["title"], "x");
     assert_eq!(server.panics(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_way_is_named_and_nothing_is_left_behind() {
+    let (root, outside) = (Root::new(), tempfile::tempdir().unwrap());
+    std::os::unix::fs::symlink(outside.path(), root.file("out")).unwrap();
+    root.write("notes.txt", "none of this");
+    fs::create_dir(root.file("folder.pcm")).unwrap();
+    root.write("show.pcm", [0; 160]);
+    let server = Running::start(&root).await;
+    for (path, named) in
+        [("/audio/notes.txt/x", "notes.txt"), ("/audio/out/x", "out"), ("/audio/folder", "folder.pcm")]
+    {
+        is_problem(&send(&server, "PUT", path, &[], &[0; 8]).await, 409, named);
+    }
+    let json = [("content-type", "application/json")];
+    for (name, named) in [("notes.txt/x", "notes.txt"), ("out/x", "out"), ("folder", "folder")] {
+        let body = format!("{{\"name\":\"{name}\",\"title\":\"x\"}}");
+        is_problem(&send(&server, "PATCH", "/recordings/show", &json, body.as_bytes()).await, 409, named);
+    }
+    let mut files: Vec<_> =
+        fs::read_dir(root.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["folder.pcm", "notes.txt", "out", "show.pcm"]);
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert_eq!(server.panics(), 0);
+}

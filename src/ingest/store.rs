@@ -251,9 +251,10 @@ pub(crate) fn begin(
 ) -> Result<File, Problem> {
     let dir = catalogue.dir();
     check_free(catalogue, name, extension)?;
+    let path = format!("{name}.{extension}");
+    check_clear(dir, &path)?;
     make_folder(dir, name)?;
     edit(ingest, dir, name, change)?;
-    let path = format!("{name}.{extension}");
     let file = open(dir, &path, OpenOptions::new().append(true).create(true))
         .and_then(|file| sync_names(ingest, dir, &path).map(|()| file))
         .map_err(|error| failed(&error, &format!("`{name}` is as it was")))?;
@@ -261,6 +262,15 @@ pub(crate) fn begin(
         0 => Ok(file),
         _ => Err(Problem::conflict(format!("another program has just begun `{name}`"))),
     }
+}
+
+/// That there is a plain file where one is to be, or nothing: no folder, and no link that leads nowhere.
+fn check_clear(dir: &Dir, path: &str) -> Result<(), Problem> {
+    let is_file = dir.metadata(path).is_ok_and(|there| there.is_file());
+    if is_file || dir.symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    Err(Problem::conflict(format!("`{path}` is there already, and is no file that is written here")))
 }
 
 /// That sound can be put under a name, and that there is none.
@@ -322,8 +332,12 @@ fn make_folder(dir: &Dir, name: &RecordingName) -> Result<(), Problem> {
     else {
         return Ok(());
     };
-    dir.create_dir_all(folder)
-        .map_err(|error| failed(&error, &format!("the folder of `{name}` cannot be made")))
+    dir.create_dir_all(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            Problem::conflict(format!("`{}` is not a folder here, nor can it be one", folder.display()))
+        }
+        _ => failed(&error, &format!("the folder of `{name}` cannot be made")),
+    })
 }
 
 /// Removes a recording, its description last: without it the sound would be taken for something else.
