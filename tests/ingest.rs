@@ -768,3 +768,29 @@ async fn what_is_in_the_way_is_named_and_nothing_is_left_behind() {
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     assert_eq!(server.panics(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_refused_while_he_sends_gets_to_read_why() {
+    let root = Root::new();
+    root.growing("show", "s16le:8000:1", &[0; 160]);
+    let server = Running::start(&root).await;
+    let long = vec![b' '; 10_000_000];
+    for (method, path, headers, status) in [
+        ("PUT", "/audio/show", &[][..], 409),
+        ("PUT", "/audio/new", &[("content-type", "audio/mpeg")], 415),
+        ("PATCH", "/audio/none", &[PARTIAL, ("upload-offset", "0")], 404),
+        ("PATCH", "/audio/show", &[PARTIAL, ("upload-offset", "1")], 409),
+        ("PATCH", "/recordings/show", &[("content-type", "text/plain")], 415),
+        ("PATCH", "/recordings/show", &[("content-type", "application/json")], 400),
+    ] {
+        is_problem(&send(&server, method, path, headers, &long).await, status, "");
+    }
+    // Who asks first is not told to go on.
+    let head = format!(
+        "PUT /audio/show HTTP/1.1\r\nhost: {}\r\ncontent-length: 8\r\nexpect: 100-continue\r\n\r\n",
+        server.address
+    );
+    let answer = server.raw(&head).await;
+    assert!(answer.starts_with("HTTP/1.1 409"), "{answer}");
+    assert_eq!(server.panics(), 0);
+}

@@ -2,24 +2,22 @@
 //! draft-ietf-httpbis-resumable-upload.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Extension;
 use axum::Json;
-use axum::body::{Body, BodyDataStream};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tailcast_codecs::format::Format;
-use tokio::time::timeout;
 
 use super::query::{self, RenditionQuery};
+use super::sent::Sent;
 use super::summary::{Summary, audio_path};
 use super::{App, FromPath, audio, blocking, fresh, headers::text};
 use crate::access::Pass;
@@ -63,7 +61,7 @@ pub async fn put(
     FromPath(path): FromPath<String>,
     query: Result<Query<SentQuery>, QueryRejection>,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Problem> {
     app.check_running()?;
     to_its_end(begin(app, path, query::checked(query)?, headers, body)).await
@@ -85,7 +83,7 @@ async fn begin(
     path: String,
     query: SentQuery,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Problem> {
     check_plain(&headers)?;
     let kind = Kind::of(&headers, query.pcm.as_deref())?;
@@ -115,7 +113,7 @@ async fn begin(
     });
     let sink = match begun.await.map_err(Problem::from) {
         Ok(Ok(sink)) => sink,
-        Ok(Err(problem)) | Err(problem) => return Err(sending.refuse(problem)),
+        Ok(Err(problem)) | Err(problem) => return Err(problem),
     };
     sending.receive(&app, name, sink, first, complete, StatusCode::CREATED).await
 }
@@ -126,7 +124,7 @@ pub async fn go_on(
     Writer(pass): Writer,
     FromPath(path): FromPath<String>,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Problem> {
     app.check_running()?;
     to_its_end(resume(app, pass, path, headers, body)).await
@@ -137,7 +135,7 @@ async fn resume(
     pass: Pass,
     path: String,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Problem> {
     if media_type(&headers) != "application/partial-upload" {
         return Err(Problem::media_type("what goes on with a recording is `application/partial-upload`"));
@@ -238,10 +236,14 @@ fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Option<Str
 const JSON_MOST: usize = 64 * 1024;
 
 impl Wanted {
-    async fn read(body: Body) -> Result<Self, Problem> {
-        let json = axum::body::to_bytes(body, JSON_MOST).await;
-        let json =
-            json.map_err(|error| Problem::upload(format!("{error} (at most {JSON_MOST} bytes are read)")))?;
+    async fn read(mut body: Sent) -> Result<Self, Problem> {
+        let mut json = Vec::new();
+        while let Some(piece) = body.next().await.transpose().map_err(Problem::upload)? {
+            json.extend_from_slice(&piece);
+            if json.len() > JSON_MOST {
+                return Err(Problem::upload(format!("it has more than {JSON_MOST} bytes")));
+            }
+        }
         // A list would be taken for the values in their order.
         if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(Problem::upload("it is not a JSON object, which has `title`, `name` or `ended`"));
@@ -256,7 +258,7 @@ pub async fn change(
     Writer(pass): Writer,
     FromPath(path): FromPath<String>,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Problem> {
     let kind = media_type(&headers);
     if !matches!(kind.as_str(), "application/json" | "application/merge-patch+json") {
@@ -357,12 +359,9 @@ async fn existing(app: &App, pass: Pass, path: &str) -> Result<RecordingName, Pr
     .map_err(Problem::from)
 }
 
-/// How long a client that is refused while it sends is listened to, so that it gets to read why.
-const HEARD_OUT: Duration = Duration::from_secs(1);
-
 /// A body on its way.
 pub(super) struct Sending {
-    body: BodyDataStream,
+    body: Sent,
     stop: tokio::sync::watch::Receiver<bool>,
     /// Comes when somebody else takes over.
     taken: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -379,15 +378,10 @@ impl Drop for Counted {
 }
 
 impl Sending {
-    pub(super) fn new(app: &App, body: Body, turn: &Turn) -> Self {
+    pub(super) fn new(app: &App, body: Sent, turn: &Turn) -> Self {
         app.metrics.uploads.inc();
         let counted = Counted(Arc::clone(&app.metrics));
-        Self {
-            body: body.into_data_stream(),
-            stop: app.stop.clone(),
-            taken: Box::pin(turn.taken()),
-            _counted: counted,
-        }
+        Self { body, stop: app.stop.clone(), taken: Box::pin(turn.taken()), _counted: counted }
     }
 
     /// What comes next; `None` at the body's end, an empty piece when it was `due` before.
@@ -431,7 +425,7 @@ impl Sending {
                     Err(problem) => {
                         // What came is kept as well as what ends in order.
                         let _ = blocking(move || sink.finish()).await?;
-                        return Err(self.refuse(problem));
+                        return Err(problem);
                     }
                 },
             };
@@ -445,7 +439,7 @@ impl Sending {
             app.metrics.received.inc_by(sink.len().saturating_sub(before));
             if let Err(problem) = written {
                 let _ = blocking(move || sink.finish()).await?;
-                return Err(self.refuse(problem));
+                return Err(problem);
             }
         }
         let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
@@ -462,19 +456,6 @@ impl Sending {
             headers.insert(header::LOCATION, text(&ended.path));
         }
         Ok(response)
-    }
-
-    /// What is answered to a client that may still send.
-    pub(super) fn refuse(&mut self, problem: Problem) -> Problem {
-        self.hear_out();
-        problem
-    }
-
-    /// Lets a client that still sends read why nothing more is taken: a connection that is closed while it sends is reset,
-    /// and what was answered is lost with it.
-    pub(super) fn hear_out(&mut self) {
-        let body = std::mem::replace(&mut self.body, Body::empty().into_data_stream());
-        tokio::spawn(timeout(HEARD_OUT, body.for_each(|_| std::future::ready(()))));
     }
 }
 

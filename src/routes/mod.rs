@@ -22,8 +22,8 @@
 //!
 //! [`query`] has the parameters of renditions, [`summary`] what clients are told of a recording
 //! anywhere, `words` what pages say of one, `headers` what all do with headers, `sound` how sound is answered with, `radio`
-//! what radio players are told. What is read elsewhere takes its recordings from `library`, its whole URLs from [`site`],
-//! and is a `document`; `xml` and `times` say how things are written there.
+//! what radio players are told, `sent` how what is sent here is taken. What is read elsewhere takes its recordings from
+//! `library`, its whole URLs from [`site`], and is a `document`; `xml` and `times` say how things are written there.
 
 pub mod assets;
 pub mod audio;
@@ -47,6 +47,7 @@ pub mod playlist;
 pub mod query;
 mod radio;
 pub mod recordings;
+mod sent;
 pub mod site;
 mod sound;
 pub mod source;

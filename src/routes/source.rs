@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -17,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::ingest::{Sending, Writer, busy};
+use super::sent::Sent;
 use super::{App, blocking, fresh, may_break_off, query};
 use crate::error::Problem;
 use crate::ingest::coded::{Coding, Source};
@@ -38,7 +38,7 @@ pub async fn source(
     _: Writer,
     uri: Uri,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Problem> {
     app.check_running()?;
     check_plain(&headers)?;
@@ -86,7 +86,7 @@ async fn pass_on(
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(problem)) => {
                 tracing::debug!(why = problem.detail(), "a source broke off");
-                return Err(sending.refuse(problem));
+                return Err(problem);
             }
             Err(_) => {
                 tracing::info!("a source that has sent nothing for {SILENCE:?} is let go");
@@ -96,7 +96,6 @@ async fn pass_on(
         let len = next.len() as u64;
         if pieces.send(next).await.is_err() {
             // Who recorded it says why.
-            sending.hear_out();
             return Ok(());
         }
         metrics.received.inc_by(len);
