@@ -184,6 +184,12 @@ impl Problem {
         Self::new(status, slug, title, detail).into_response()
     }
 
+    /// A condition under which somebody writes that does not hold.
+    pub fn precondition(detail: impl ToString) -> Self {
+        let title = "The recording is not the one asked for";
+        Self::new(StatusCode::PRECONDITION_FAILED, "precondition", title, detail)
+    }
+
     /// The server is stopping.
     pub fn stopping() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server is stopping", "try again soon")

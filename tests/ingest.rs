@@ -794,3 +794,43 @@ async fn whoever_is_refused_while_he_sends_gets_to_read_why() {
     assert!(answer.starts_with("HTTP/1.1 409"), "{answer}");
     assert_eq!(server.panics(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_under_a_condition_is_not_written_without() {
+    let root = Root::new();
+    root.finished("show", "s16le:8000:1", &[0; 160]);
+    root.growing("live", "s16le:8000:1", &[0; 160]);
+    root.write("short.wav", b"RIFF");
+    let server = Running::with(&root, |config| config.growth_timeout = Duration::from_secs(60)).await;
+    let tag = server.head("/audio/show").await.header("etag").unwrap().to_owned();
+    let (mine, other) = (("if-match", tag.as_str()), ("if-match", "\"other\""));
+    let (any, none) = (("if-match", "*"), ("if-none-match", "*"));
+    for (method, path, condition) in [
+        ("DELETE", "/audio/show", other),
+        ("DELETE", "/audio/show", none),
+        ("DELETE", "/audio/show", ("if-none-match", tag.as_str())),
+        ("DELETE", "/audio/live", other),
+        ("DELETE", "/audio/short", other),
+        ("DELETE", "/audio/short", none),
+        ("DELETE", "/audio/none", any),
+        ("PUT", "/audio/new", any),
+        ("PUT", "/audio/new", mine),
+        ("PUT", "/audio/show", none),
+    ] {
+        is_problem(&send(&server, method, path, &[condition], &[0; 8]).await, 412, "If-Match");
+    }
+    let more = [PARTIAL, ("upload-offset", "160")];
+    let reply = send(&server, "PATCH", "/audio/live", &[more[0], more[1], other], &[0; 8]).await;
+    is_problem(&reply, 412, "If-Match");
+    assert_eq!(fs::metadata(root.file("live.pcm")).unwrap().len(), 160);
+    assert!(
+        !root.file("new.pcm").exists() && root.file("show.pcm").exists() && root.file("short.wav").exists()
+    );
+    assert_eq!(send(&server, "PUT", "/audio/new", &[none], &[0; 8]).await.status, 201);
+    let reply = send(&server, "PATCH", "/audio/live", &[more[0], more[1], any], &[0; 8]).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    for (path, condition) in [("/audio/show", mine), ("/audio/short", any)] {
+        assert_eq!(send(&server, "DELETE", path, &[condition], &[]).await.status, 204, "{path}");
+    }
+    assert_eq!(server.panics(), 0);
+}

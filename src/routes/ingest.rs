@@ -57,13 +57,15 @@ pub struct SentQuery {
 /// Begins a recording with what is sent, for as long as it comes.
 pub async fn put(
     State(app): State<App>,
-    _: Writer,
+    Writer(pass): Writer,
+    client: Extension<Client>,
     FromPath(path): FromPath<String>,
     query: Result<Query<SentQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Sent,
 ) -> Result<Response, Problem> {
     app.check_running()?;
+    check_conditions(&app, pass, client, &path, &headers).await?;
     to_its_end(begin(app, path, query::checked(query)?, headers, body)).await
 }
 
@@ -122,11 +124,13 @@ async fn begin(
 pub async fn go_on(
     State(app): State<App>,
     Writer(pass): Writer,
+    client: Extension<Client>,
     FromPath(path): FromPath<String>,
     headers: HeaderMap,
     body: Sent,
 ) -> Result<Response, Problem> {
     app.check_running()?;
+    check_conditions(&app, pass.clone(), client, &path, &headers).await?;
     to_its_end(resume(app, pass, path, headers, body)).await
 }
 
@@ -200,12 +204,43 @@ pub async fn head(
     Ok(response)
 }
 
+/// That `If-Match` and `If-None-Match` hold of what GET would be answered with: who says so wants nothing else to be written
+/// to (RFC 9110 13.1.1). What cannot be heard has no tag, and is there all the same.
+async fn check_conditions(
+    app: &App,
+    pass: Pass,
+    client: Extension<Client>,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
+    let given = |name: HeaderName| headers.get(&name).cloned().map(|value| (name, value));
+    let [matches, differs] = [header::IF_MATCH, header::IF_NONE_MATCH].map(given);
+    if matches.is_none() && differs.is_none() {
+        return Ok(());
+    }
+    let is_any = |given: &Option<(HeaderName, HeaderValue)>| given.as_ref().map(|(_, value)| value == "*");
+    let (matches_any, differs_from_any) = (is_any(&matches), is_any(&differs));
+    let asked: HeaderMap = matches.into_iter().chain(differs).chain(given(header::ACCEPT)).collect();
+    let (sound, named) = (State(app.clone()), FromPath(path.to_owned()));
+    let (query, raw) = (Ok(Query(RenditionQuery::default())), RawQuery(None));
+    let answered = audio::audio(sound, pass, client, Method::HEAD, named, query, raw, asked).await;
+    let holds = match answered {
+        Ok(response) => response.status().is_success(),
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => matches_any.is_none(),
+        Err(_) => matches_any != Some(false) && differs_from_any != Some(true),
+    };
+    if holds { Ok(()) } else { Err(Problem::precondition("`If-Match` or `If-None-Match` does not hold")) }
+}
+
 /// Removes a recording.
 pub async fn delete(
     State(app): State<App>,
     Writer(pass): Writer,
+    client: Extension<Client>,
     FromPath(path): FromPath<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
+    check_conditions(&app, pass.clone(), client, &path, &headers).await?;
     let name = existing(&app, pass, &path).await?;
     let turn = app.ingest.turn(&name).ok_or_else(|| busy(&name))?;
     let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
