@@ -145,8 +145,19 @@ async fn beyond_its_limit_nothing_is_taken_and_what_was_is_kept() {
     let reply = send(&server, "PUT", "/audio/show", &[], &sent).await;
     is_problem(&reply, 507, "100001 bytes");
     assert_eq!(fs::read(root.file("show.pcm")).unwrap(), &sent[..100_001]);
+    for (method, name) in [("HEAD", "upload-offset"), ("OPTIONS", "accept-patch")] {
+        let reply = send(&server, method, "/audio/show", &[], &[]).await;
+        assert_eq!(reply.header("upload-limit"), Some("max-size=100001"), "{method}");
+        assert!(reply.header(name).is_some(), "{method}");
+    }
     let server = Running::with(&root, |config| config.ingest.keep_free = u64::MAX).await;
     is_problem(&send(&server, "PUT", "/audio/other", &[], &sent).await, 507, "0 bytes");
+    let reply = send(&server, "OPTIONS", "/audio/show", &[], &[]).await;
+    assert_eq!(
+        (reply.header("accept-patch"), reply.header("upload-limit")),
+        (Some("application/partial-upload"), None)
+    );
+    assert_eq!(send(&server, "OPTIONS", "/feed.xml", &[], &[]).await.header("accept-patch"), None);
     assert_eq!(server.panics(), 0);
 }
 

@@ -33,6 +33,30 @@ use crate::stopped;
 
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
+const LIMIT: HeaderName = HeaderName::from_static("upload-limit");
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// What goes on with a recording.
+const PARTIAL: &str = "application/partial-upload";
+
+/// Tells an OPTIONS how recordings are sent here, if no more than so many bytes of one are taken.
+pub(super) fn tell_manner(headers: &mut HeaderMap, most: Option<u64>) {
+    headers.insert(ACCEPT_PATCH, HeaderValue::from_static(PARTIAL));
+    tell_limit(headers, most);
+}
+
+fn tell_limit(headers: &mut HeaderMap, most: Option<u64>) {
+    if let Some(most) = most {
+        headers.insert(LIMIT, text(&format!("max-size={most}")));
+    }
+}
+
+/// Tells how far a recording is that is sent here, and whether that is all of it.
+fn tell_state(headers: &mut HeaderMap, app: &App, len: u64, complete: bool) {
+    headers.insert(OFFSET, HeaderValue::from(len));
+    headers.insert(COMPLETE, HeaderValue::from_static(if complete { "?1" } else { "?0" }));
+    tell_limit(headers, app.ingest.settings.most);
+}
 
 /// Somebody who may write: a handler that has one is not reached by anybody else. What he may not read is not there for him.
 #[derive(Debug)]
@@ -141,8 +165,8 @@ async fn resume(
     headers: HeaderMap,
     body: Sent,
 ) -> Result<Response, Problem> {
-    if media_type(&headers) != "application/partial-upload" {
-        return Err(Problem::media_type("what goes on with a recording is `application/partial-upload`"));
+    if media_type(&headers) != PARTIAL {
+        return Err(Problem::media_type(format!("what goes on with a recording is `{PARTIAL}`")));
     }
     check_plain(&headers)?;
     let offset = offset(&headers)?
@@ -199,8 +223,7 @@ pub async fn head(
     });
     let Ok(Some((len, ended))) = state.await? else { return answered };
     let mut response = fresh(answered.unwrap_or_else(|_| StatusCode::NO_CONTENT.into_response()));
-    response.headers_mut().insert(OFFSET, HeaderValue::from(len));
-    response.headers_mut().insert(COMPLETE, HeaderValue::from_static(if ended { "?1" } else { "?0" }));
+    tell_state(response.headers_mut(), &app, len, ended);
     Ok(response)
 }
 
@@ -485,8 +508,7 @@ impl Sending {
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(OFFSET, HeaderValue::from(ended.len));
-        headers.insert(COMPLETE, HeaderValue::from_static(if complete { "?1" } else { "?0" }));
+        tell_state(headers, app, ended.len, complete);
         if status == StatusCode::CREATED {
             headers.insert(header::LOCATION, text(&ended.path));
         }

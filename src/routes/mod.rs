@@ -279,7 +279,10 @@ fn watchers() -> Router<App> {
 /// What all of them have in common; `paths` are told to whoever asks for another, and `mounts` says whether that is a mount.
 fn finish(router: Router<App>, paths: &'static str, mounts: bool, app: App, exchanges: Exchanges) -> Router {
     let metrics = Arc::clone(&app.metrics);
-    let (cors, options) = (cors(&app.cors), PlainOptions { any_page: app.cors == Cors::Any, mounts });
+    let (cors, options) = (
+        cors(&app.cors),
+        PlainOptions { any_page: app.cors == Cors::Any, mounts, most: app.ingest.settings.most },
+    );
     router
         .fallback(async move |uri: Uri| no_such_path(&uri, paths))
         .with_state(app)
@@ -362,6 +365,8 @@ struct PlainOptions {
     any_page: bool,
     /// Whether recordings are sent here.
     mounts: bool,
+    /// Bytes that one of them may have.
+    most: Option<u64>,
 }
 
 /// Answers an OPTIONS that is no CORS preflight; the layer behind this takes every one for that.
@@ -374,6 +379,9 @@ async fn plain_options(State(options): State<PlainOptions>, request: Request, ne
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+    if allowed.contains("PATCH, DELETE") {
+        ingest::tell_manner(headers, options.most);
+    }
     if options.any_page {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
