@@ -175,27 +175,96 @@ async fn what_is_no_sound_becomes_nothing() {
     assert_eq!(server.panics(), 0);
 }
 
+/// An AAC stream.
+const AAC: &[u8] = include_bytes!("../fixtures/aac-44k1.aac");
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_rate_is_another_recording() {
+    let mp3 = [mp3_at(48_000, 1).await, mp3_at(44_100, 1).await].concat();
+    becomes_two(MP3, &mp3, "s16le:44100:2", 44_100 * 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_rate_of_aac_is_another_recording() {
+    let aac = [AAC, include_bytes!("../fixtures/aac-22k05.aac")].concat();
+    becomes_two("Content-Type: audio/aac\r\n", &aac, "s16le:22050:1", 22_050 * 2).await;
+}
+
+/// That of what is sent the second part, of another rate, is a recording of its own.
+async fn becomes_two(media_type: &str, body: &[u8], second: &str, least: u64) {
     let root = Root::new();
     let server = server(&root, 20).await;
-    let body = [mp3_at(48_000, 1).await, mp3_at(44_100, 1).await].concat();
-    let head = format!("SOURCE /live.mp3 HTTP/1.0\r\n{PASSWORD}{MP3}");
-    let (socket, _) = sent(&server, &head, &body).await;
+    let head = format!("SOURCE /live.mp3 HTTP/1.0\r\n{PASSWORD}{media_type}");
+    let (socket, _) = sent(&server, &head, body).await;
     drop(socket);
     let other = || {
         let names =
             fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.into_iter().find(|name| name.starts_with("live 20") && name.ends_with(".pcm"))
     };
-    eventually("there is another", || other().is_some_and(|name| bytes(&root, &name) >= 44_100 * 4)).await;
+    eventually("there is another", || other().is_some_and(|name| bytes(&root, &name) >= least)).await;
     let told = fs::read_to_string(root.file(&other().unwrap().replace(".pcm", ".toml"))).unwrap();
-    assert!(told.contains("s16le:44100:2"), "{told}");
-    // Noise, and not the silence of packets that cannot be decoded.
+    assert!(told.contains(second), "{told}");
+    // Sound, and not the silence of packets that cannot be decoded.
     for name in ["live.pcm".to_owned(), other().unwrap()] {
         let pcm = fs::read(root.file(&name)).unwrap();
         let loud = pcm[pcm.len() / 2..].chunks(2).filter(|sample| sample[1] != 0 && sample[1] != 255).count();
         assert!(loud > pcm.len() / 16, "{name}: {loud}");
+    }
+    assert_eq!(server.panics(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_header_of_aac_is_no_other_rate() {
+    let root = Root::new();
+    let server = server(&root, 20).await;
+    let mut body = AAC.to_vec();
+    // Of the fifth packet: another rate, and one that there is not.
+    let len = |body: &[u8], at: usize| usize::from(body[at + 3] & 3) << 11 | usize::from(body[at + 4]) << 3;
+    let fifth = (0..4).fold(0, |at, _| at + len(&body, at) + usize::from(body[at + 5] >> 5));
+    assert_eq!(body[fifth..fifth + 2], [0xff, 0xf1]);
+    body[fifth + 2] = body[fifth + 2] & !0x3c | 8 << 2;
+    let (socket, _) =
+        sent(&server, &format!("SOURCE /live HTTP/1.0\r\n{PASSWORD}Content-Type: audio/aac\r\n"), &body)
+            .await;
+    drop(socket);
+    eventually("it is recorded", || bytes(&root, "live.pcm") >= 44_100 * 4).await;
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2, "there is but one recording, and its sidecar");
+}
+
+/// Of HE-AAC half the sound would be decoded, of other kinds nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn aac_that_cannot_be_decoded_whole_is_refused_by_its_name() {
+    let root = Root::new();
+    let server = server(&root, 20).await;
+    let with_profile = |profile: u8| {
+        let mut packets = AAC.to_vec();
+        packets[2] = packets[2] & 0x3f | profile << 6;
+        packets
+    };
+    let six = {
+        let mut packets = AAC.to_vec();
+        (packets[2], packets[3]) = (packets[2] | 1, packets[3] & 0x3f | 0x80);
+        packets
+    };
+    for (body, name) in [
+        (include_bytes!("../fixtures/he-aac.aac").to_vec(), "HE-AAC"),
+        (include_bytes!("../fixtures/he-aac-v2.aac").to_vec(), "HE-AAC"),
+        (with_profile(0), "AAC Main"),
+        (with_profile(3), "AAC-LTP"),
+        (six, "AAC of 6 channels"),
+    ] {
+        let head = format!(
+            "PUT /live HTTP/1.1\r\nHost: h\r\nContent-Type: audio/aac\r\nExpect: 100-continue\r\nConnection: close\r\n\
+             Content-Length: {}\r\n{PASSWORD}",
+            body.len()
+        );
+        let (mut socket, _) = sent(&server, &head, &body).await;
+        let mut answer = String::new();
+        let end = socket.read_to_string(&mut answer);
+        let _ = tokio::time::timeout(Duration::from_secs(20), end).await.expect("it is let go");
+        assert!(answer.contains("HTTP/1.1 415 ") && answer.contains(name), "{name}: {answer}");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "{name}: nothing of it is recorded");
     }
     assert_eq!(server.panics(), 0);
 }

@@ -1,6 +1,8 @@
 //! Sound that other programs have coded: its container, and its packets decoded to samples, by Symphonia and by libopus what
 //! that leaves out. Both give the same samples on every machine.
 
+mod aac;
+mod adts;
 mod opus;
 
 use symphonia::core::audio::{AudioSpec, Channels, GenericAudioBufferRef};
@@ -10,11 +12,13 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDe
 use symphonia::core::common::Limit;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::well_known::FORMAT_ID_ADTS;
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
+use adts::Adts;
 use opus::Opus;
 
 /// Why there is no decoder for something.
@@ -34,7 +38,12 @@ pub(crate) fn open(source: impl MediaSource + 'static) -> Result<Box<dyn FormatR
     let metadata = MetadataOptions::default()
         .limit_tag_bytes(Limit::Maximum(TAG_BYTES))
         .limit_visual_bytes(Limit::Maximum(0));
-    symphonia::default::get_probe().probe(&Hint::new(), stream, FormatOptions::default(), metadata)
+    let reader =
+        symphonia::default::get_probe().probe(&Hint::new(), stream, FormatOptions::default(), metadata)?;
+    match reader.format_info().format {
+        FORMAT_ID_ADTS => Ok(Box::new(Adts::new(reader.into_inner())?)),
+        _ => Ok(reader),
+    }
 }
 
 /// The track that is heard unless another is chosen, and what it is coded with.
@@ -48,6 +57,14 @@ pub(crate) fn track(reader: &dyn FormatReader) -> Result<(&Track, &AudioCodecPar
         _ => None,
     });
     coded.ok_or_else(|| DecoderError("there is no sound in it".to_owned()))
+}
+
+/// That what is decoded of the first packet of a track is all of its sound.
+///
+/// # Errors
+/// When it is not.
+pub(crate) fn check(params: &AudioCodecParameters, packet: &Packet) -> Result<(), DecoderError> {
+    aac::check_packet(params, packet)
 }
 
 /// What comes out of a decoder.
@@ -85,6 +102,7 @@ enum Codec {
 
 impl Codec {
     fn new(params: &AudioCodecParameters) -> Result<Self, DecoderError> {
+        aac::check_description(params)?;
         if params.codec == CODEC_ID_OPUS {
             return Opus::new(params.extra_data.as_deref().unwrap_or_default()).map(Self::Opus);
         }

@@ -141,6 +141,9 @@ impl Track {
             return Ok(Some(spec));
         };
         let (shape, samples) = decoded;
+        if self.spec.is_none() {
+            decoder::check(&self.params, packet)?;
+        }
         let spec = PcmSpec::new(SampleFormat::S16(Endian::Little), shape.rate, shape.channels);
         let spec = spec.map_err(|error| CodedError::Spec(error.to_string()))?;
         let samples = if self.trims { trimmed(samples, shape.channels, packet) } else { samples };

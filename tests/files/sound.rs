@@ -26,6 +26,7 @@ pub const TESTS: &[Judged] = &[
         test: containers,
     },
     Judged { name: "what_apple_tells_in_a_tag_is_taken_off", judges: FFMPEG, test: apple },
+    Judged { name: "aac_that_cannot_be_decoded_whole_is_named", judges: FFMPEG, test: kinds_of_aac },
     Judged { name: "every_format_has_its_exact_length", judges: FFMPEG, test: formats },
 ];
 
@@ -268,6 +269,42 @@ fn apple() {
         let server = start(&root, &cache).await;
         assert!(heard(&server, "tagged.m4a").await == heard(&server, "aac.m4a").await);
     });
+}
+
+/// Of HE-AAC half the sound would be decoded, of other kinds nothing.
+fn kinds_of_aac() {
+    let (root, cache) = (Root::new(), cache());
+    for file in ["he-aac", "he-aac-v2", "aac-22k05"] {
+        let of = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{file}.aac"));
+        make(&root, &format!("{file}.m4a"), &of, &["-c", "copy"]);
+    }
+    let of = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/guitar-44k1-stereo.wav");
+    make(&root, "main.m4a", &of, &["-c:a", "aac", "-profile:a", "aac_main"]);
+    make(&root, "six.m4a", &of, &["-c:a", "aac", "-ac", "6"]);
+    wait(async {
+        let server = start(&root, &cache).await;
+        for (name, said) in [
+            ("he-aac", "HE-AAC"),
+            ("he-aac-v2", "HE-AAC"),
+            ("main", "AAC Main"),
+            ("six", "AAC of 6 channels"),
+        ] {
+            let reply = server.get(&format!("/audio/{name}.wav")).await;
+            is_problem(&reply, 500, name);
+            let detail = reply.json()["detail"].to_string();
+            assert!(detail.contains(said) && detail.contains("only AAC-LC"), "{name}: {detail}");
+        }
+        assert_eq!(server.get("/recordings/aac-22k05").await.json()["pcm"]["rate"], 22_050);
+        assert_eq!(server.panics(), 0);
+    });
+}
+
+/// Puts into a folder what ffmpeg makes of a file.
+fn make(root: &Root, file: &str, of: &Path, arguments: &[&str]) {
+    let mut command = std::process::Command::new("ffmpeg");
+    command.args(["-v", "error", "-i"]).arg(of).args(arguments).arg(root.file(file));
+    assert!(command.status().unwrap().success(), "{file}");
+    made::put(root, file, &fs::read(root.file(file)).unwrap());
 }
 
 fn formats() {

@@ -10,7 +10,7 @@ use tailcast_codecs::{PcmSpec, SampleFormat};
 use super::DecodedError;
 use super::demuxer::{Demuxer, Kind};
 use super::edits;
-use crate::decoder::{Decoder, Shape};
+use crate::decoder::{self, Decoder, Shape};
 
 /// Packets among which there has to be one that can be decoded.
 const FIRST_PACKETS: usize = 64;
@@ -68,6 +68,7 @@ fn spec(demuxer: &mut Demuxer) -> Result<PcmSpec, DecodedError> {
     for _ in 0..FIRST_PACKETS {
         let Some(packet) = demuxer.next()? else { break };
         if let Some((shape, _)) = decoder.decode(&packet.coded) {
+            decoder::check(demuxer.params(), &packet.coded)?;
             return spec_of(shape, demuxer.params());
         }
     }

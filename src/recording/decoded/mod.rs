@@ -37,7 +37,7 @@ use cache::{Held, Key};
 use chunk::Walker;
 
 /// Changes whenever the PCM of a file may: what was decoded by another version is not taken for the same sound.
-const VERSION: &str = "1, symphonia 0.6.1, libopus 1.6.1";
+const VERSION: &str = "2, symphonia 0.6.1, libopus 1.6.1";
 
 /// Seconds of a chunk: long enough that the preroll is little of it, short enough to be waited for.
 const CHUNK_SECONDS: u64 = 10;
