@@ -111,6 +111,14 @@ fn sign(out: &mut [u8], start: usize) {
     }
 }
 
+/// Whether a page, head and all, is what its CRC was made of.
+pub fn is_whole(page: &[u8]) -> bool {
+    let Some((before, [a, b, c, d, after @ ..])) = page.split_at_checked(CRC_AT.start) else { return false };
+    let mut digest = CRC.digest();
+    [before, &[0; 4], after].into_iter().for_each(|part| digest.update(part));
+    digest.finalize().to_le_bytes() == [*a, *b, *c, *d]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +130,7 @@ mod tests {
         let head = PageHead { flags: FIRST | LAST, granule: 2880, serial: 7, sequence: 0 };
         write_page(head, 600, &packets, &mut stream);
         assert_eq!(stream.len(), HEAD_LEN + 3 * lacing_len(600) + 1800);
+        assert!(is_whole(&stream) && !is_whole(&stream[..stream.len() - 1]) && !is_whole(&stream[..20]));
         let mut reader = ogg::PacketReader::new(std::io::Cursor::new(stream));
         for expected in packets.chunks(600) {
             let packet = reader.read_packet().unwrap().unwrap();

@@ -2,6 +2,7 @@
 //! which part of it first; and whatever is wrong with such a file is that file's trouble alone.
 
 mod cache;
+mod chain;
 mod harm;
 mod house;
 mod made;
@@ -14,5 +15,5 @@ use std::process::ExitCode;
 use support::judged::run;
 
 fn main() -> ExitCode {
-    run(&[sound::TESTS, cache::TESTS, harm::TESTS, house::TESTS].concat())
+    run(&[sound::TESTS, cache::TESTS, harm::TESTS, chain::TESTS, house::TESTS].concat())
 }

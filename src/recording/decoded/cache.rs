@@ -19,7 +19,7 @@ use tailcast_codecs::{PcmSpec, SampleFormat};
 
 use super::super::reading::Read;
 use super::super::stamp::Stamp;
-use super::about::About;
+use super::about::{About, Link};
 use super::chunk::Walker;
 
 /// Chunks at hand, of all recordings: each keeps a file open.
@@ -36,6 +36,8 @@ const DIGEST: u64 = 32;
 const ABANDONED: Duration = Duration::from_secs(60);
 /// Bytes that a file takes at least.
 const BLOCK: u64 = 4096;
+/// Bytes of what was learnt of a file that are read: there may be thousands of links.
+const ABOUT_BYTES: u64 = 1 << 20;
 
 /// What a file's sound is kept under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,7 +148,8 @@ impl Cache {
             return Some(known.clone());
         }
         let path = self.path(key, ABOUT)?;
-        let bytes = fs::metadata(&path).ok()?.len().checked_sub(DIGEST).filter(|bytes| *bytes < BLOCK)?;
+        let bytes =
+            fs::metadata(&path).ok()?.len().checked_sub(DIGEST).filter(|bytes| *bytes < ABOUT_BYTES)?;
         let mut text = String::new();
         open_whole(&path, bytes)?.take(bytes).read_to_string(&mut text).ok()?;
         let learnt = Ok(parse(&text)?);
@@ -320,22 +323,34 @@ fn kept(entry: &fs::DirEntry) -> io::Result<Kept> {
 }
 
 fn written(about: &About) -> String {
-    let About { spec, frames, origin, title, author } = about;
+    let About { spec, frames, links, title, author } = about;
     let PcmSpec { format, rate, channels, mask } = spec;
     let line = |text: &Option<String>| text.clone().unwrap_or_default();
-    format!("{format} {rate} {channels} {mask} {frames} {origin}\n{}\n{}", line(title), line(author))
+    let head = format!("{format} {rate} {channels} {mask} {frames}\n{}\n{}", line(title), line(author));
+    let links = links
+        .iter()
+        .map(|Link { bytes, frames, origin }| format!("\n{} {} {frames} {origin}", bytes.start, bytes.end));
+    std::iter::once(head).chain(links).collect()
 }
 
 fn parse(text: &str) -> Option<About> {
     let mut lines = text.split('\n');
     let fields: Vec<&str> = lines.next()?.split(' ').collect();
-    let [format, rate, channels, mask, frames, origin] = fields.as_slice() else { return None };
+    let [format, rate, channels, mask, frames] = fields.as_slice() else { return None };
     let format: SampleFormat = format.parse().ok()?;
     let spec = PcmSpec::new(format, rate.parse().ok()?, channels.parse().ok()?).ok()?;
     let spec = spec.with_mask(mask.parse().ok()?);
-    let mut line = || lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
-    let (title, author) = (line(), line());
-    Some(About { spec, frames: frames.parse().ok()?, origin: origin.parse().ok()?, title, author })
+    let mut line = || Some(lines.next()?).map(|line| Some(line.to_owned()).filter(|line| !line.is_empty()));
+    let (title, author) = (line()?, line()?);
+    let links = lines.map(parse_link).collect::<Option<_>>()?;
+    Some(About { spec, frames: frames.parse().ok()?, links, title, author })
+}
+
+fn parse_link(line: &str) -> Option<Link> {
+    let fields: Vec<&str> = line.split(' ').collect();
+    let [start, end, frames, origin] = fields.as_slice() else { return None };
+    let bytes = start.parse().ok()?..end.parse().ok()?;
+    Some(Link { bytes, frames: frames.parse().ok()?, origin: origin.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -349,14 +364,17 @@ mod tests {
         let about = About {
             spec: spec.with_mask(0x60F),
             frames: u64::MAX,
-            origin: -1105,
+            links: vec![
+                Link { bytes: 0..u64::MAX, frames: 7, origin: -1105 },
+                Link { bytes: 1..2, frames: 0, origin: 312 },
+            ],
             title: words("A show: the first"),
             author: None,
         };
         for about in [about.clone(), About { title: None, author: words("B"), ..about }] {
             assert_eq!(parse(&written(&about)), Some(about));
         }
-        assert_eq!(parse("s24le 96000 6 0 1\n\n"), None);
+        assert_eq!(parse("s24le 96000 6 0\n\n"), None);
     }
 
     #[test]

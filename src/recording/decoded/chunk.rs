@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tailcast_codecs::PcmSpec;
 
 use super::DecodedError;
-use super::about::About;
+use super::about::{About, Link};
 use super::demuxer::{Demuxer, Kind, Packet};
 use crate::decoder::Decoder;
 
@@ -20,6 +20,8 @@ const LEAST_FRAMES: u64 = 16;
 pub(super) struct Walker {
     file: Arc<File>,
     about: About,
+    /// In which it is.
+    link: usize,
     demuxer: Demuxer,
     /// The last packets of a container that cannot be sought in, which the next chunk's decoder is fed first.
     last: VecDeque<Packet>,
@@ -27,8 +29,8 @@ pub(super) struct Walker {
 
 impl Walker {
     pub(super) fn open(file: &Arc<File>, about: &About) -> Result<Self, DecodedError> {
-        let demuxer = Demuxer::open(file)?.in_frames(about.spec.rate);
-        Ok(Self { file: Arc::clone(file), about: about.clone(), demuxer, last: VecDeque::new() })
+        let demuxer = opened(file, about, 0)?;
+        Ok(Self { file: Arc::clone(file), about: about.clone(), link: 0, demuxer, last: VecDeque::new() })
     }
 
     /// The PCM of these frames; what cannot be decoded is silence, so that all else is where it belongs.
@@ -36,6 +38,19 @@ impl Walker {
     /// # Errors
     /// When the file cannot be read.
     pub(super) fn decode(&mut self, frames: Range<u64>) -> Result<Vec<u8>, DecodedError> {
+        let mut pcm = Vec::new();
+        for (link, frames) in self.about.within(&frames) {
+            if link != self.link {
+                (self.demuxer, self.link) = (opened(&self.file, &self.about, link)?, link);
+                self.last.clear();
+            }
+            pcm.append(&mut self.decode_within(frames)?);
+        }
+        Ok(pcm)
+    }
+
+    /// The PCM of frames of the link in which it is.
+    fn decode_within(&mut self, frames: Range<u64>) -> Result<Vec<u8>, DecodedError> {
         let mut chunk = Chunk::new(self.about.spec, self.times(&frames));
         let mut decoder = Decoder::new(self.demuxer.params())?;
         let from = chunk.times.start.saturating_sub(self.preroll());
@@ -50,7 +65,8 @@ impl Walker {
 
     /// The container's times of frames that are heard.
     fn times(&self, frames: &Range<u64>) -> Range<i64> {
-        let time = |frame| self.about.origin.saturating_add_unsigned(frame);
+        let origin = self.about.links.get(self.link).map_or(0, |link| link.origin);
+        let time = |frame| origin.saturating_add_unsigned(frame);
         time(frames.start)..time(frames.end)
     }
 
@@ -64,7 +80,7 @@ impl Walker {
     fn go_to(&mut self, time: i64, is_first: bool) -> Result<bool, DecodedError> {
         if is_first {
             // As whoever plays it from its beginning does.
-            self.demuxer = Demuxer::open(&self.file)?.in_frames(self.about.spec.rate);
+            self.demuxer = opened(&self.file, &self.about, self.link)?;
             return Ok(true);
         }
         self.demuxer.seek(time)
@@ -83,7 +99,7 @@ impl Walker {
     /// Decodes the chunk of a container that can only be gone through: from where it was left, if that is not too far.
     fn walk(&mut self, from: i64, decoder: &mut Decoder, chunk: &mut Chunk) -> Result<(), DecodedError> {
         if self.last.front().is_some_and(|first| first.at > from) {
-            self.demuxer = Demuxer::open(&self.file)?.in_frames(self.about.spec.rate);
+            self.demuxer = opened(&self.file, &self.about, self.link)?;
             self.last.clear();
         }
         // All before that of which the last frame is wanted.
@@ -107,6 +123,12 @@ impl Walker {
             self.last.pop_front();
         }
     }
+}
+
+/// At the first packet of a link.
+fn opened(file: &Arc<File>, about: &About, link: usize) -> Result<Demuxer, DecodedError> {
+    let bytes = about.links.get(link).map_or(0..0, |Link { bytes, .. }| bytes.clone());
+    Ok(Demuxer::open(file, &bytes)?.in_frames(about.spec.rate))
 }
 
 /// A chunk that is being filled.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -20,6 +21,9 @@ use crate::decoder;
 
 /// Packets of other tracks (a film's, a picture's) that may come one after another.
 const MOST_FOREIGN: usize = 65_536;
+
+/// Said of a file that has no packets.
+pub(super) const NO_SOUND: &str = "it ends before its sound begins";
 
 /// Characters that are taken of one.
 const WORDS: usize = 300;
@@ -67,22 +71,18 @@ impl std::fmt::Debug for Demuxer {
 }
 
 impl Demuxer {
-    /// At the first packet. Times are in the container's ticks until [`in_frames`](Self::in_frames). Blocks.
-    pub(super) fn open(file: &Arc<File>) -> Result<Self, DecodedError> {
+    /// At the first packet of what is in a part of the file. Times are in the container's ticks until [`in_frames`](Self::in_frames). Blocks.
+    pub(super) fn open(file: &Arc<File>, bytes: &Range<u64>) -> Result<Self, DecodedError> {
         let failure = Failure::default();
-        let source = Source {
-            file: Arc::clone(file),
-            at: 0,
-            len: file.metadata()?.len(),
-            failure: Arc::clone(&failure),
-        };
+        let source =
+            Source { file: Arc::clone(file), bytes: bytes.clone(), at: 0, failure: Arc::clone(&failure) };
         let reader = decoder::open(source).map_err(|error| failed(&failure, &error))?;
         let kind = match reader.format_info().format {
             FORMAT_ID_ISOMP4 => Kind::Mp4,
             FORMAT_ID_FLAC | FORMAT_ID_OGG => Kind::Indexed,
             _ => Kind::Bare,
         };
-        if reader.format_info().format == FORMAT_ID_OGG && is_chained(file, reader.tracks())? {
+        if reader.format_info().format == FORMAT_ID_OGG && is_chained(file, bytes, reader.tracks())? {
             let why = "it is several Ogg streams one after another, which are no single recording";
             return Err(DecodedError::Unusable(why.to_owned()));
         }
@@ -202,10 +202,10 @@ impl Demuxer {
 
 /// Whether the last page of an Ogg file is of a stream that did not begin with the others: then it is another piece of sound,
 /// with times of its own (RFC 3533 4).
-fn is_chained(file: &File, tracks: &[Track]) -> io::Result<bool> {
-    let len = file.metadata()?.len();
-    let mut tail = vec![0; usize::try_from(len.min(OGG_PAGE)).unwrap_or(0)];
-    file.read_exact_at(&mut tail, len.saturating_sub(OGG_PAGE))?;
+fn is_chained(file: &File, bytes: &Range<u64>, tracks: &[Track]) -> io::Result<bool> {
+    let from = bytes.end.saturating_sub(OGG_PAGE).max(bytes.start);
+    let mut tail = vec![0; usize::try_from(bytes.end.saturating_sub(from)).unwrap_or(0)];
+    file.read_exact_at(&mut tail, from)?;
     let last = tail.windows(OGG_HEAD).rev().find(|head| head.starts_with(b"OggS\0"));
     // Behind the version, the flags and the granule position.
     let serial = last.and_then(|head| head.get(14..18)?.first_chunk::<4>()).copied().map(u32::from_le_bytes);
@@ -228,7 +228,7 @@ fn scaled(value: i64, numerator: u64, denominator: u64) -> i64 {
 fn failed(failure: &Failure, error: &Error) -> DecodedError {
     match (failure.lock().take(), error) {
         (Some(error), _) => error.into(),
-        (None, Error::IoError(_)) => DecodedError::Unusable("it ends before its sound begins".to_owned()),
+        (None, Error::IoError(_)) => DecodedError::Unusable(NO_SOUND.to_owned()),
         (None, error) => DecodedError::Unusable(error.to_string()),
     }
 }
@@ -236,21 +236,32 @@ fn failed(failure: &Failure, error: &Error) -> DecodedError {
 /// What the system said of a file that could not be read, as opposed to one that has nothing that can be understood.
 type Failure = Arc<Mutex<Option<io::Error>>>;
 
-/// A file as Symphonia reads it, from a place of its own.
+/// A part of a file as Symphonia reads it, from a place of its own.
 struct Source {
     file: Arc<File>,
+    bytes: Range<u64>,
+    /// Within the part.
     at: u64,
-    len: u64,
     failure: Failure,
+}
+
+impl Source {
+    fn len(&self) -> u64 {
+        self.bytes.end.saturating_sub(self.bytes.start)
+    }
 }
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at).inspect_err(|error| {
-            if error.kind() != io::ErrorKind::Interrupted {
-                *self.failure.lock() = Some(io::Error::from(error.kind()));
-            }
-        })?;
+        let rest =
+            usize::try_from(self.len().saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
+        let (buffer, _) = buffer.split_at_mut(rest);
+        let read =
+            self.file.read_at(buffer, self.bytes.start.saturating_add(self.at)).inspect_err(|error| {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    *self.failure.lock() = Some(io::Error::from(error.kind()));
+                }
+            })?;
         self.at = self.at.saturating_add(read as u64);
         Ok(read)
     }
@@ -260,7 +271,7 @@ impl Seek for Source {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.len.checked_add_signed(by),
+            SeekFrom::End(by) => self.len().checked_add_signed(by),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
         };
         self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
@@ -274,6 +285,6 @@ impl MediaSource for Source {
     }
 
     fn byte_len(&self) -> Option<u64> {
-        Some(self.len)
+        Some(self.len())
     }
 }

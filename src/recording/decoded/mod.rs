@@ -9,6 +9,7 @@
 //! | [`about`] | what a file is, and how long: all that has to be known before it is decoded |
 //! | [`chunk`] | one chunk, decoded |
 //! | [`demuxer`] | packets of a file, from a frame on |
+//! | [`links`] | where the streams of an Ogg file are that come one after another |
 //! | [`edits`] | which part of an MP4 file is its sound |
 //! | [`cache`] | chunks on the disk, and those that are at hand |
 
@@ -17,6 +18,7 @@ mod cache;
 mod chunk;
 mod demuxer;
 mod edits;
+mod links;
 
 use std::fs::File;
 use std::io;
