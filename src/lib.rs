@@ -166,7 +166,8 @@ impl Server {
         let Names { root, listen, admin_listen, threads, .. } = config.names.clone();
         let path = config.root.display().to_string();
         let decoded = DecodedCache::new(config.decoded_cache.clone(), config.decoded_cache_size);
-        let catalogue = Catalogue::open_with(&config.root, config.pcm, config.growth_timeout, decoded)
+        let kept = Arc::clone(&decoded);
+        let catalogue = Catalogue::open_with(&config.root, config.pcm, config.growth_timeout, kept)
             .map_err(|error| StartError::Root { name: root, path, error })?;
         let limits = config.limits.clone();
         let segments = Segments::new(config.threads, config.cache, limits.queue.get())
@@ -176,7 +177,7 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let waveforms = Waveforms::new(Arc::clone(&segments), config.cache);
         let (metrics, clients) = (Metrics::new(), Clients::new(&limits));
-        metrics.gather(Gathered::new(config, &segments, &waveforms, &clients));
+        metrics.gather(Gathered::new(config, &segments, &waveforms, &clients, &decoded));
         let most_ranges = MostRanges(limits.ranges);
         let site = Arc::new(Site::of(config));
         let (catalogue, access) =

@@ -291,6 +291,7 @@ async fn every_option_is_in_force(place: Place) {
         ("pcm", "s24be:44100:1"),
         ("growth-timeout", "2500ms"),
         ("cache", "80MiB"),
+        ("decoded-cache-size", "7MiB"),
         ("threads", "7"),
         ("shutdown-timeout", "100ms"),
         ("admin-listen", "127.0.0.3:0"),
@@ -338,6 +339,7 @@ async fn every_option_is_in_force(place: Place) {
         "ranges\"} 1.0",
         "cache_bytes\"} 83886080.0",
         "waveform_bytes\"} 20971520.0",
+        "decoded_cache_bytes\"} 7340032.0",
     ] {
         assert!(
             metrics.contains(&format!("tailcast_limit{{limit=\"{limit}\n")),

@@ -12,6 +12,7 @@ use prometheus_client::registry::Unit;
 
 use crate::config::Config;
 use crate::connections::Clients;
+use crate::recording::DecodedCache;
 use crate::segments::{Segments, Waiting};
 use crate::waveform::Waveforms;
 
@@ -21,6 +22,7 @@ pub(crate) struct Gathered {
     segments: Arc<Segments>,
     waveforms: Arc<Waveforms>,
     clients: Arc<Clients>,
+    decoded: Arc<DecodedCache>,
     limits: Vec<(&'static str, f64)>,
 }
 
@@ -35,7 +37,7 @@ struct Urgency {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "limits are small numbers")]
-fn limits(config: &Config, waveforms: &Waveforms) -> Vec<(&'static str, f64)> {
+fn limits(config: &Config, waveforms: &Waveforms, decoded: &DecodedCache) -> Vec<(&'static str, f64)> {
     let limits = &config.limits;
     vec![
         ("connections", limits.connections.get() as f64),
@@ -47,6 +49,7 @@ fn limits(config: &Config, waveforms: &Waveforms) -> Vec<(&'static str, f64)> {
         ("ranges", limits.ranges.get() as f64),
         ("cache_bytes", config.cache as f64),
         ("waveform_bytes", waveforms.most_bytes() as f64),
+        ("decoded_cache_bytes", decoded.most_bytes() as f64),
         ("threads", config.threads as f64),
     ]
 }
@@ -57,15 +60,17 @@ impl Gathered {
         segments: &Arc<Segments>,
         waveforms: &Arc<Waveforms>,
         clients: &Arc<Clients>,
+        decoded: &Arc<DecodedCache>,
     ) -> Self {
         let (segments, waveforms) = (Arc::clone(segments), Arc::clone(waveforms));
-        let limits = limits(config, &waveforms);
-        Self { segments, waveforms, clients: Arc::clone(clients), limits }
+        let (clients, decoded) = (Arc::clone(clients), Arc::clone(decoded));
+        let limits = limits(config, &waveforms, &decoded);
+        Self { segments, waveforms, clients, decoded, limits }
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, u64); 9] {
+    fn counters(&self) -> [(&'static str, &'static str, u64); 12] {
         let looks = self.waveforms.counters();
-        let counters = self.segments.counters();
+        let (counters, decoded) = (self.segments.counters(), self.decoded.counters());
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             ("segments_started", "Segments whose coding was begun", count(&counters.started)),
@@ -76,6 +81,9 @@ impl Gathered {
             ("cache_evictions", "Segments that made room for others", self.segments.evicted()),
             ("waveform_frames_gathered", "Frames read for all who look", count(&looks.gathered)),
             ("waveform_frames_read", "Frames read for one who looks", count(&looks.read)),
+            ("decoded_chunks", "Chunks of coded files that were decoded", count(&decoded.decoded)),
+            ("decoded_hits", "Chunks that were found on the disk", count(&decoded.hits)),
+            ("decoded_evictions", "Chunks on the disk that made room for others", count(&decoded.evictions)),
             ("encoder_panics", "Panics of encoders: bugs", self.segments.panicked()),
         ]
     }
@@ -110,12 +118,26 @@ impl Collector for Gathered {
         one(&mut encoder, "waveform", "Waveforms in memory", Some(&Unit::Bytes), &bytes)?;
         let seconds = ConstCounter::new(self.segments.counters().encode_seconds());
         one(&mut encoder, "encode", "Time that encoders took", Some(&Unit::Seconds), &seconds)?;
+        self.encode_decoded(&mut encoder)?;
         self.encode_queue(&mut encoder)?;
         self.encode_limits(&mut encoder)
     }
 }
 
 impl Gathered {
+    fn encode_decoded(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counters = self.decoded.counters();
+        for (name, help, seconds) in [
+            ("decode", "Time that decoders of coded files took", counters.decode_seconds()),
+            ("decoded", "Sound of coded files that was decoded", counters.sound_seconds()),
+        ] {
+            one(encoder, name, help, Some(&Unit::Seconds), &ConstCounter::new(seconds))?;
+        }
+        // None would be taken for zero.
+        let Some(bytes) = self.decoded.bytes() else { return Ok(()) };
+        one(encoder, "decoded_cache", "Decoded sound on the disk", Some(&Unit::Bytes), &gauge(bytes))
+    }
+
     fn encode_queue(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let Waiting { live, awaited, ahead, idle } = self.segments.waiting();
         let help = "Turns that wait for an encoder, by whom they keep waiting.";

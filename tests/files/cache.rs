@@ -21,6 +21,7 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "what_a_crash_has_left_is_cleared_away", judges: FFMPEG, test: crashed },
     Judged { name: "two_servers_share_a_cache", judges: FFMPEG, test: shared },
     Judged { name: "many_who_want_the_same_have_it_decoded_once", judges: FFMPEG, test: once },
+    Judged { name: "what_is_decoded_and_kept_is_told_to_who_watches", judges: FFMPEG, test: watched },
 ];
 
 async fn whole(server: &Running, file: &str) -> Vec<u8> {
@@ -43,6 +44,55 @@ fn kept(cache: &Path) -> Vec<(PathBuf, u64, u64)> {
         .collect();
     kept.sort();
     kept
+}
+
+/// A metric, if it is told.
+async fn metric(server: &Running, name: &str) -> Option<f64> {
+    let metrics = server.get("/metrics").await.text();
+    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("tailcast_{name} ")));
+    line.map(|value| value.parse().unwrap())
+}
+
+fn watched() {
+    let (root, cache) = (made::folder(&["f.flac", "v.ogg"]), cache());
+    let bytes = || kept(cache.path()).iter().map(|(_, _, bytes)| (*bytes).max(4096)).sum::<u64>() as f64;
+    let of_one = FRAMES.div_ceil(CHUNK) as f64;
+    wait(async {
+        let told = async |server: &Running, chunks: f64, hits: f64| {
+            let sound = FRAMES as f64 / 44_100.0 * chunks / of_one;
+            assert_eq!(metric(server, "decoded_chunks_total").await, Some(chunks));
+            assert_eq!(metric(server, "decoded_hits_total").await, Some(hits));
+            let seconds = metric(server, "decoded_seconds_total").await.unwrap();
+            assert!((seconds - sound).abs() < 1e-6, "{seconds} s of {sound}");
+            assert_eq!(metric(server, "decode_seconds_total").await.unwrap() > 0.0, chunks > 0.0);
+        };
+        let server = start(&root, &cache).await;
+        told(&server, 0.0, 0.0).await;
+        assert_eq!(metric(&server, "decoded_cache_bytes").await, None, "nobody has looked there yet");
+        whole(&server, "f.flac").await;
+        whole(&server, "f.flac").await;
+        told(&server, of_one, 0.0).await;
+        assert_eq!(metric(&server, "decoded_cache_bytes").await, Some(bytes()));
+        server.stop().await;
+        let server = start(&root, &cache).await;
+        whole(&server, "f.flac").await;
+        told(&server, 0.0, of_one).await;
+        assert_eq!(metric(&server, "decoded_cache_bytes").await, Some(bytes()));
+        assert_eq!(metric(&server, "decoded_evictions_total").await, Some(0.0));
+        server.stop().await;
+        let folder = cache.path().join("decoded");
+        let server = Running::with(&root, |config| {
+            (config.decoded_cache, config.decoded_cache_size) = (Some(folder), 6 << 20);
+        })
+        .await;
+        let before = chunks(cache.path());
+        whole(&server, "v.ogg").await;
+        let made = metric(&server, "decoded_chunks_total").await.unwrap();
+        let gone = metric(&server, "decoded_evictions_total").await.unwrap();
+        assert_eq!(before as f64 + made - gone, chunks(cache.path()) as f64);
+        assert!(gone > 1.0);
+        assert_eq!(metric(&server, "limit{limit=\"decoded_cache_bytes\"}").await, Some(f64::from(6 << 20)));
+    });
 }
 
 fn restarted() {

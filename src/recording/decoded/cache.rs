@@ -83,6 +83,45 @@ impl Held {
     }
 }
 
+/// What has happened to chunks.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// That were decoded.
+    pub decoded: AtomicU64,
+    /// That were found on the disk instead.
+    pub hits: AtomicU64,
+    /// That made room for others.
+    pub evictions: AtomicU64,
+    /// Nanoseconds of sound that were decoded.
+    sound: AtomicU64,
+    /// Nanoseconds that it took.
+    decoding: AtomicU64,
+}
+
+impl Counters {
+    /// Seconds of sound that were decoded.
+    pub fn sound_seconds(&self) -> f64 {
+        seconds(&self.sound)
+    }
+
+    /// Seconds that it took.
+    pub fn decode_seconds(&self) -> f64 {
+        seconds(&self.decoding)
+    }
+
+    /// Counts a chunk of so much sound, which took so long to decode.
+    pub(super) fn count(&self, sound: Duration, took: Duration) {
+        self.decoded.fetch_add(1, Ordering::Relaxed);
+        for (counter, time) in [(&self.sound, sound), (&self.decoding, took)] {
+            counter.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(0), Ordering::Relaxed);
+        }
+    }
+}
+
+fn seconds(nanoseconds: &AtomicU64) -> f64 {
+    Duration::from_nanos(nanoseconds.load(Ordering::Relaxed)).as_secs_f64()
+}
+
 /// The chunks of all recordings.
 #[derive(Debug)]
 pub struct Cache {
@@ -94,6 +133,7 @@ pub struct Cache {
     in_memory: Mutex<LruCache<(Key, u64), Held>>,
     walkers: Mutex<LruCache<Key, Walker>>,
     abouts: Mutex<LruCache<Key, Learnt>>,
+    counters: Counters,
     /// Whether it was said that nothing can be kept.
     complained: AtomicBool,
 }
@@ -109,8 +149,24 @@ impl Cache {
             in_memory: Mutex::new(LruCache::new(IN_MEMORY)),
             walkers: Mutex::new(LruCache::new(WALKERS)),
             abouts: Mutex::new(LruCache::new(ABOUTS)),
+            counters: Counters::default(),
             complained: AtomicBool::new(false),
         })
+    }
+
+    /// What has happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Bytes in the folder, as far as is known: not before somebody has listened.
+    pub fn bytes(&self) -> Option<u64> {
+        *self.used.lock()
+    }
+
+    /// The most of them that there may be.
+    pub fn most_bytes(&self) -> u64 {
+        self.most
     }
 
     /// A chunk that can be had without waiting, but for the disk.
@@ -122,6 +178,7 @@ impl Cache {
     /// A chunk of so many bytes that is in the folder. Blocks.
     pub(super) fn open(&self, key: &Key, chunk: u64, bytes: u64) -> Option<Held> {
         let file = open_whole(&self.path(key, &chunk_name(chunk))?, bytes)?;
+        self.look();
         Some(self.hold(key, chunk, Held::File(Arc::new(file))))
     }
 
@@ -215,6 +272,14 @@ impl Cache {
         written.map(|()| self.grown(folder, bytes.len() as u64 + DIGEST))
     }
 
+    /// Finds out how much is there, unless that is known.
+    fn look(&self) {
+        let mut used = self.used.lock();
+        if let (None, Some(folder)) = (*used, &self.folder) {
+            *used = Some(files(folder).iter().map(|file| file.bytes).sum());
+        }
+    }
+
     /// Takes note of what was written, and makes room.
     fn grown(&self, folder: &Path, by: u64) {
         let mut used = self.used.lock();
@@ -224,7 +289,9 @@ impl Cache {
             *used = Some(now);
             return;
         }
-        *used = Some(tidied(folder, self.most));
+        let (bytes, deleted) = tidied(folder, self.most);
+        *used = Some(bytes);
+        self.counters.evictions.fetch_add(deleted, Ordering::Relaxed);
         drop(used);
         self.let_go_of_deleted();
     }
@@ -282,23 +349,26 @@ fn make(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Deletes what was not used for longest until there is room, and what crashes have left. Gives how many bytes there are.
-fn tidied(folder: &Path, most: u64) -> u64 {
+/// Deletes what was not used for longest until there is room, and what crashes have left. Gives how many bytes there are, and
+/// how many chunks were deleted.
+fn tidied(folder: &Path, most: u64) -> (u64, u64) {
     let mut files = files(folder);
     files.sort_by_key(|file| file.used);
     let mut bytes: u64 = files.iter().map(|file| file.bytes).sum();
     // A tenth more than is needed, so that it need not be done again at once.
     let goal = if bytes > most { most - most / 10 } else { most };
+    let mut deleted = 0;
     for file in &files {
         let is_abandoned = file.path.extension().is_some_and(|extension| extension == "part")
             && file.used.elapsed().is_ok_and(|age| age > ABANDONED);
         if (is_abandoned || bytes > goal) && fs::remove_file(&file.path).is_ok() {
             bytes = bytes.saturating_sub(file.bytes);
+            deleted += u64::from(file.path.extension().is_some_and(|extension| extension == "pcm"));
             // If it is empty then.
             let _ = file.path.parent().map(fs::remove_dir);
         }
     }
-    bytes
+    (bytes, deleted)
 }
 
 /// A file in the folder.
@@ -388,10 +458,10 @@ mod tests {
             File::open(key.join(name)).unwrap().set_modified(used).unwrap();
         }
         let there = || fs::read_dir(&key).into_iter().flatten().count();
-        assert_eq!((tidied(dir.path(), 3 * 8192), there()), (3 * 8192, 3));
-        assert_eq!((tidied(dir.path(), 2 * 8192), there()), (8192, 1));
+        assert_eq!((tidied(dir.path(), 3 * 8192), there()), ((3 * 8192, 0), 3));
+        assert_eq!((tidied(dir.path(), 2 * 8192), there()), ((8192, 2), 1));
         assert!(key.join("0.pcm").exists());
-        assert_eq!((tidied(dir.path(), 100), key.exists()), (0, false));
+        assert_eq!((tidied(dir.path(), 100), key.exists()), ((0, 1), false));
     }
 
     #[test]

@@ -25,9 +25,12 @@ use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tailcast_codecs::PcmSpec;
+use tailcast_codecs::grid::{NANOS, scale};
 
 use super::reading::Read;
 use super::stamp::Stamp;
@@ -163,14 +166,17 @@ impl Decoded {
     fn chunk(&self, number: u64) -> Result<Held, DecodedError> {
         let frames = self.frames_of(number);
         let bytes = frames.end.saturating_sub(frames.start) * self.spec().frame_bytes() as u64;
-        let kept =
-            || self.cache.held(&self.key, number).or_else(|| self.cache.open(&self.key, number, bytes));
-        if let Some(held) = kept() {
+        let kept = || {
+            self.cache.open(&self.key, number, bytes).inspect(|_| {
+                self.cache.counters().hits.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        if let Some(held) = self.cache.held(&self.key, number).or_else(kept) {
             return Ok(held);
         }
         let _alone = self.decoding.lock();
         // Somebody else may have decoded it meanwhile.
-        match kept() {
+        match self.cache.held(&self.key, number).or_else(kept) {
             Some(held) => Ok(held),
             None => self.decode(number, frames),
         }
@@ -182,7 +188,8 @@ impl Decoded {
     }
 
     fn decode(&self, number: u64, frames: Range<u64>) -> Result<Held, DecodedError> {
-        let walker = self.cache.take_walker(&self.key);
+        let (walker, begun) = (self.cache.take_walker(&self.key), Instant::now());
+        let len = frames.end.saturating_sub(frames.start);
         // One that panics is not used again.
         let (pcm, walker) = guarded(|| {
             let mut walker = match walker {
@@ -192,6 +199,8 @@ impl Decoded {
             let pcm = walker.decode(frames)?;
             Ok((pcm, walker))
         })?;
+        let sound = scale(len, NANOS, self.spec().rate.into());
+        self.cache.counters().count(Duration::from_nanos(sound), begun.elapsed());
         // What was written over meanwhile is not to be kept as the sound that was there.
         check(&self.file, &self.stamp)?;
         self.cache.put_walker(&self.key, walker);
