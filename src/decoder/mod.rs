@@ -7,7 +7,7 @@ mod opus;
 
 use symphonia::core::audio::{AudioSpec, Channels, GenericAudioBufferRef};
 use symphonia::core::codecs::CodecParameters;
-use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3, CODEC_ID_OPUS};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::common::Limit;
 use symphonia::core::errors::Error;
@@ -65,6 +65,14 @@ pub(crate) fn track(reader: &dyn FormatReader) -> Result<(&Track, &AudioCodecPar
 /// When it is not.
 pub(crate) fn check(params: &AudioCodecParameters, packet: &Packet) -> Result<(), DecoderError> {
     aac::check_packet(params, packet)
+}
+
+/// What of a header of MPEG audio (ISO 11172-3 2.4.1.3) says what its packet is decoded to: version, rate, whether it is mono.
+/// One decoder goes on with no other. `None` of what has no such header.
+pub(crate) fn mpeg_signature(params: &AudioCodecParameters, packet: &Packet) -> Option<[u8; 3]> {
+    let [_, version, rate, mode, ..] = *packet.data else { return None };
+    let is_mpeg = [CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3].contains(&params.codec);
+    is_mpeg.then(|| [version & 0x18, rate & 0x0c, u8::from(mode >> 6 == 3)])
 }
 
 /// What comes out of a decoder.

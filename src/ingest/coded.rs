@@ -130,9 +130,7 @@ impl Track {
         if packet.track_id != self.id {
             return Ok(None);
         }
-        if !self.trims {
-            self.look_at_header(packet)?;
-        }
+        self.look_at_header(packet)?;
         let Some(decoded) = self.decoder.decode(packet) else {
             let Some(spec) = self.spec else { return Ok(None) };
             let frames =
@@ -157,7 +155,7 @@ impl Track {
 
     /// Begins anew where an MPEG stream goes on at another rate or with other channels, which one decoder does not.
     fn look_at_header(&mut self, packet: &Packet) -> Result<(), CodedError> {
-        let signature = mpeg_signature(&packet.data);
+        let signature = decoder::mpeg_signature(&self.params, packet);
         if signature.is_some() && self.signature.is_some() && signature != self.signature {
             self.decoder = Decoder::new(&self.params)?;
             self.spec = None;
@@ -165,12 +163,6 @@ impl Track {
         self.signature = signature.or(self.signature);
         Ok(())
     }
-}
-
-/// What of an MPEG header (ISO 11172-3 2.4.1.3) says what its packet is decoded to: version, rate, whether it is mono.
-fn mpeg_signature(packet: &[u8]) -> Option<[u8; 3]> {
-    let [_, version, rate, mode, ..] = packet else { return None };
-    Some([version & 0x18, rate & 0x0c, u8::from(mode >> 6 == 3)])
 }
 
 /// The samples of a packet that are to be heard.

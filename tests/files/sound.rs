@@ -27,6 +27,7 @@ pub const TESTS: &[Judged] = &[
     },
     Judged { name: "what_apple_tells_in_a_tag_is_taken_off", judges: FFMPEG, test: apple },
     Judged { name: "aac_that_cannot_be_decoded_whole_is_named", judges: FFMPEG, test: kinds_of_aac },
+    Judged { name: "what_goes_on_at_another_rate_is_an_error_that_says_so", judges: FFMPEG, test: rates },
     Judged { name: "every_format_has_its_exact_length", judges: FFMPEG, test: formats },
 ];
 
@@ -292,6 +293,33 @@ fn kinds_of_aac() {
             assert!(detail.contains(said) && detail.contains("only AAC-LC"), "{name}: {detail}");
         }
         assert_eq!(server.get("/recordings/aac-22k05").await.json()["pcm"]["rate"], 22_050);
+        assert_eq!(server.panics(), 0);
+    });
+}
+
+/// Silence, or the end, where the rest is.
+fn rates() {
+    let (root, cache) = (made::folder(&["noxing.mp3"]), cache());
+    make(&root, "other.mp3", &root.file("noxing.mp3"), &["-c:a", "libmp3lame", "-ar", "48000"]);
+    make(&root, "mono.mp3", &root.file("noxing.mp3"), &["-c:a", "libmp3lame", "-ac", "1"]);
+    let first = made::bytes("noxing.mp3");
+    for file in ["other.mp3", "mono.mp3", "noxing.mp3"] {
+        let both = [&first[..], &fs::read(root.file(file)).unwrap()].concat();
+        made::put(&root, &format!("and {file}"), &both);
+    }
+    let aac = ["aac-44k1.aac", "aac-22k05.aac"]
+        .map(|file| fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(file)).unwrap());
+    // Which it is by its bytes.
+    made::put(&root, "aac.m4a", &aac.concat());
+    wait(async {
+        let server = start(&root, &cache).await;
+        for name in ["and other", "and mono", "aac"] {
+            let reply = server.get(&format!("/audio/{name}.wav").replace(' ', "%20")).await;
+            is_problem(&reply, 500, name);
+            assert!(reply.text().contains("at another rate, or with other channels"), "{}", reply.text());
+        }
+        let reply = server.get("/audio/and%20noxing.wav").await;
+        assert!(reply.status == 200 && reply.body.len() > 2 * FRAMES * 4, "one behind itself is");
         assert_eq!(server.panics(), 0);
     });
 }

@@ -19,6 +19,8 @@ const FIRST_PACKETS: usize = 64;
 const MOST_FRAMES_A_BYTE: u64 = 65_536;
 /// Bytes of a link that may be passed over because it has nothing but headers: those of a page.
 const LONGEST_EMPTY: u64 = 65_536;
+/// Said of packets that are not all of one kind.
+pub(super) const SEVERAL: &str = "its sound goes on at another rate, or with other channels";
 /// Seconds that nobody records in one go: 366 days.
 const MOST_SECONDS: u64 = 366 * 86_400;
 
@@ -192,8 +194,15 @@ fn spec_of(shape: Shape, params: &AudioCodecParameters) -> Result<PcmSpec, Decod
 /// Counts the frames from `origin` on by going through all packets, of which there cannot be more than bytes.
 fn counted(mut demuxer: Demuxer, origin: i64, bytes: u64) -> Result<u64, DecodedError> {
     let (mut end, mut last, mut step) = (origin, None, 0);
+    let (mut first_kind, mut last_kind) = (None, None);
     for _ in 0..=bytes {
         let Some(packet) = demuxer.next()? else { break };
+        let kind = decoder::mpeg_signature(demuxer.params(), &packet.coded);
+        // A single one may be damage.
+        if kind != *first_kind.get_or_insert(kind) && Some(kind) == last_kind {
+            return Err(DecodedError::Unusable(SEVERAL.to_owned()));
+        }
+        last_kind = Some(kind);
         if let Some(last) = last.replace(packet.at) {
             step = packet.at.saturating_sub(last);
         }

@@ -17,6 +17,7 @@ use symphonia::core::packet::Packet as Coded;
 use symphonia::core::units::Timestamp;
 
 use super::DecodedError;
+use super::about::SEVERAL;
 use crate::decoder;
 
 /// Packets of other tracks (a film's, a picture's) that may come one after another.
@@ -165,6 +166,9 @@ impl Demuxer {
             let packet = match self.reader.next_packet() {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
+                Err(Error::ResetRequired) if self.kind == Kind::Bare => {
+                    return Err(DecodedError::Unusable(SEVERAL.to_owned()));
+                }
                 // Another stream begins in the same file, or nothing more can be made of it.
                 Err(_) => break,
             };
