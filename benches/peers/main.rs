@@ -7,7 +7,7 @@
 //!
 //! | module | what is there |
 //! |---|---|
-//! | [`whole`], [`seeks`], [`real_time`] | against ffmpeg |
+//! | [`whole`], [`seeks`], [`real_time`], [`files`] | against ffmpeg |
 //! | [`live`] | against icecast |
 //! | [`ranges`] | against nginx |
 //! | [`cached`], [`memory`] | by itself |
@@ -31,6 +31,7 @@ mod cached;
 mod chart;
 mod crowd;
 mod exchange;
+mod files;
 mod framing;
 mod live;
 mod machine;
@@ -66,7 +67,7 @@ fn main() {
 /// A part of the run: its name for `ONLY`, and what it does in the folder of recordings.
 type Part = (&'static str, fn(&Settings, &Path) -> Section);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("whole", whole::run),
     ("seeks", seeks::run),
     ("cached", cached::run),
@@ -74,13 +75,14 @@ const PARTS: [Part; 7] = [
     ("real_time", |settings, _| real_time::run(settings)),
     ("ranges", ranges::run),
     ("memory", memory::run),
+    ("files", files::run),
 ];
 
 fn measure(settings: &Settings) -> Vec<Section> {
     let known = |only: &String| PARTS.iter().any(|(name, _)| name == only);
     assert!(settings.only.iter().all(known), "ONLY may have {}", PARTS.map(|(name, _)| name).join(", "));
     let root = TempDir::new().unwrap();
-    if ["whole", "cached", "ranges"].iter().any(|part| settings.wants(part)) {
+    if ["whole", "cached", "ranges", "files"].iter().any(|part| settings.wants(part)) {
         sound::write_show(root.path(), settings.minutes);
     }
     let mut sections = Vec::new();
