@@ -53,6 +53,18 @@ fn bytes(root: &Root, file: &str) -> u64 {
     fs::metadata(root.file(file)).map_or(0, |metadata| metadata.len())
 }
 
+/// Its length when nothing more comes: what was sent is written a while after it was.
+async fn bytes_at_last(root: &Root, file: &str) -> u64 {
+    let mut last = bytes(root, file);
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        match bytes(root, file) {
+            now if now == last => return now,
+            now => last = now,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_encoder_is_answered_at_once_and_recorded_until_it_is_gone() {
     let (root, mp3) = (Root::new(), mp3(2).await);
@@ -126,7 +138,7 @@ async fn a_mount_is_one_encoders_and_goes_on_if_it_is_back_in_time() {
     }
     // It has ended: another one.
     fs::write(root.file("live.toml"), format!("pcm = '{PCM}'\nended = true")).unwrap();
-    let before = bytes(&root, "live.pcm");
+    let before = bytes_at_last(&root, "live.pcm").await;
     let server = server(&root, 60).await;
     let (socket, _) = sent(&server, &head, &mp3).await;
     drop(socket);
