@@ -1363,7 +1363,7 @@ fn what_cannot_be_signed_is_named() {
     fails(sign(&short, &["--url", "/audio/show"]), &["--key-file: ", "5 bytes"]);
     fails(sign(&beside.path().join("none"), &["--url", "/audio/show"]), &["--key-file: ", "No such file"]);
     for (options, named) in [
-        (&["--url", "/feed.xml"][..], "--url: `/feed.xml`"),
+        (&["--url", "/feed.rss"][..], "--url: `/feed.rss`"),
         (&["--url", "/audio/../x"], "--url: `../x`"),
         (&["--url", "/play/show", "--from", "1"], "--url: `/play/show`"),
         (&["--url", "/audio/show", "--expires", "soon"], "--expires: `soon`"),

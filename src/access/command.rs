@@ -134,7 +134,7 @@ fn opened(url: &str, part: Part) -> Result<Opened, String> {
             return list(url, part);
         }
         return Err(format!(
-            "`{url}` leads to no recording (/audio/NAME.mp3, /hls/NAME/{MULTIVARIANT}, /play/NAME, …)"
+            "`{url}` leads to no recording and no feed (/audio/NAME.mp3, /hls/NAME/{MULTIVARIANT}, /feed.xml, …)"
         ));
     };
     if !part.is_whole() && kind != "/audio/" {
