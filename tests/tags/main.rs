@@ -1,6 +1,8 @@
 //! Titles and chapters in the headers of wholes and clips: they take the same bytes whatever they say, and the ETag
 //! knows them.
 
+mod cover;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::time::Duration;

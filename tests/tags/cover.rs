@@ -1,38 +1,17 @@
 //! The picture that a sidecar names: in the headers that have room for it, at an address of its own, and in lists.
 
-mod support;
-
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use support::{Root, Running, codec, header_len, is_problem, sound};
+use crate::support::{Root, codec, header_len, is_problem, sound};
+use crate::{FORMATS, PCM, RATE, recording, says, start};
 
-const PCM: &str = "s16le:48000:2";
-const RATE: usize = 48_000;
-const FORMATS: [&str; 2] = ["mp3", "opus"];
 const ROOM: u32 = 65_536;
 
 /// What begins as a JPEG and ends as none.
 fn picture(seed: u8, bytes: usize) -> Vec<u8> {
     let noise = (0..bytes as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 ^ seed);
     [0xFF, 0xD8, 0xFF].into_iter().chain(noise).take(bytes).collect()
-}
-
-fn says(root: &Root, sidecar: &str) {
-    root.write("show.toml", format!("pcm = '{PCM}'\n{sidecar}"));
-}
-
-/// Three seconds with a sidecar that says this.
-fn recording(sidecar: &str) -> Root {
-    let root = Root::new();
-    says(&root, sidecar);
-    root.write("show.pcm", sound::noise(3 * RATE, 2, 3));
-    root
-}
-
-/// A server at which what grows does so until its sidecar says otherwise.
-async fn start(root: &Root) -> Running {
-    Running::with(root, |config| config.growth_timeout = Duration::from_secs(3600)).await
 }
 
 /// Bytes of the header of a whole with room for a cover.
