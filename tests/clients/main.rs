@@ -1,6 +1,7 @@
 //! Programs that people save, listen and record with, at the server itself: what they make of a recording that has ended and of one
 //! that grows under them; nginx before it, and Prometheus beside it.
 
+mod card;
 mod fronted;
 #[path = "../judged/judge.rs"]
 #[allow(dead_code, reason = "written for the tests beside it; here some of it is used")]

@@ -1,9 +1,10 @@
 //! Programs that record into the server, by the very lines of the README.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::card::{self, Card};
 use crate::judge::{Desk, says};
 use crate::stage::{Client, PCM, RATE, len, longer_than, seconds};
 use crate::support::judged::Judged;
@@ -26,9 +27,9 @@ pub const TESTS: &[Judged] = &[
         test: || records("sox INPUT -t raw"),
     },
     Judged {
-        name: "arecord_is_heard_while_it_records",
-        judges: &["curl"],
-        test: || records("arecord -t raw"),
+        name: "arecord_records_from_a_sound_card",
+        judges: &["arecord", "pacat", "curl", card::JUDGE],
+        test: arecord_records,
     },
     Judged { name: "curl_records_a_wav_file", judges: &["curl"], test: || records("curl -T INPUT") },
     Judged { name: "curl_goes_on_with_a_recording_that_broke_off", judges: &["curl"], test: goes_on },
@@ -55,19 +56,46 @@ fn shell(desk: &Desk, line: &str, server: &Running, input: &Path) -> Command {
     shell
 }
 
-/// What stands in for arecord, which needs a sound card: it gives the sound twice as fast as that is.
-fn arecord(desk: &Desk, sound: &Path, bytes: usize) {
+/// arecord as it is, which can be stopped by the number that is in what is returned.
+fn arecord(desk: &Desk) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
+    let number = desk.path("arecord");
     fs::create_dir(desk.path("bin")).unwrap();
-    let piece = RATE / 5 * 2;
-    let script = format!(
-        "#!/bin/sh\ntest \"$*\" = '-t raw -f S16_LE -r 48000 -c 2' || exit 2\nexec < {}\n\
-         for piece in $(seq {}); do dd bs={piece} count=1 iflag=fullblock status=none; sleep 0.05; done\n",
-        sound.display(),
-        bytes.div_ceil(piece),
-    );
+    let script =
+        format!("#!/bin/sh\necho $$ > {}\nPATH=${{PATH#*:}}\nexec arecord \"$@\"\n", number.display());
     let file = desk.put("bin/arecord", script.as_bytes());
     fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    number
+}
+
+/// What is played to a sound card while it records.
+fn arecord_records() {
+    let (root, desk, sound) = (Root::new(), Desk::new(), seconds(2));
+    let number = arecord(&desk);
+    let played = desk.put("sound", &sound);
+    wait(async {
+        let (server, card) = (server(&root, |_| {}).await, Card::insert().await);
+        let mut recording = shell(&desk, line("arecord -t raw"), &server, Path::new(""));
+        recording.envs(card.environment());
+        let recording = Client::start(&desk, recording);
+        longer_than(&root.file("show.pcm"), 10_000).await;
+        let mut play = Command::new("pacat");
+        play.args(["--raw", "--format=s16le", "--rate=48000", "--channels=2"]).arg(played);
+        play.envs(card.environment());
+        Client::start(&Desk::new(), play).finish();
+        // As Ctrl+C does.
+        says(Command::new("kill").args(["-INT", fs::read_to_string(number).unwrap().trim()]));
+        recording.finish();
+        assert_eq!(server.get("/recordings/show").await.json()["state"], "finished");
+        let recorded = fs::read(root.file("show.pcm")).unwrap();
+        // A machine at work may have lost some of it before arecord got it.
+        let pieces = sound.chunks(RATE / 10 * 4);
+        let is_there = |piece: &&[u8]| recorded.windows(piece.len()).any(|window| window == *piece);
+        let (found, all) = (pieces.clone().filter(is_there).count(), pieces.len());
+        assert!(found > all / 2, "{found} of {all} pieces in {} bytes", recorded.len());
+        assert!(server.get("/audio/show.wav").await.body.ends_with(&recorded));
+        assert_eq!(server.panics(), 0);
+    });
 }
 
 fn wav(sound: &[u8]) -> Vec<u8> {
@@ -92,7 +120,6 @@ async fn server(root: &Root, change: impl FnOnce(&mut tailcast::config::Config))
 /// Somebody hears it from its first second on, and in the end it is what was sent and has ended.
 fn records(beginning: &str) {
     let (root, desk, sound) = (Root::new(), Desk::new(), seconds(3));
-    arecord(&desk, &desk.put("sound", &sound), sound.len());
     let input = desk.put("input.wav", &wav(&sound));
     wait(async {
         let server = server(&root, |_| {}).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tailcast::access::Tokens;
 
+use crate::card::{self, Card};
 use crate::judge::{Desk, Heard};
 use crate::place::{Alike, assert_in_place};
 use crate::stage::{Client, RATE, longer_than, seconds};
@@ -19,7 +20,7 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "ezstream_records_with_titles", judges: &["ezstream", "ffmpeg"], test: ezstream_records },
     Judged {
         name: "butt_records_with_titles",
-        judges: &["butt", "xvfb-run", "pulseaudio"],
+        judges: &["butt", "xvfb-run", card::JUDGE],
         test: butt_records,
     },
     Judged { name: "liquidsoap_records", judges: &["liquidsoap", "ffmpeg"], test: liquidsoap_records },
@@ -140,29 +141,13 @@ fn ezstream_records() {
     });
 }
 
-/// A program with windows, for somebody with a microphone: what it hears here is a sound card that is silent, and told what to
-/// do it is over its own port. It closes the connection by which it tells a title without waiting for the answer.
+/// A program with windows, for somebody with a microphone; told what to do it is over its own port. It closes the connection
+/// by which it tells a title without waiting for the answer.
 fn butt_records() {
     let (root, desk) = (Root::new(), Desk::new());
-    let told = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let home = desk.put(".asoundrc", b"pcm.!default { type pulse }\nctl.!default { type pulse }\n");
-    let home = home.parent().unwrap();
-    let socket = desk.path("pulse.sock");
-    let mut sound = Command::new("pulseaudio");
-    sound.args([
-        "-n",
-        "--daemonize=no",
-        "--use-pid-file=no",
-        "--exit-idle-time=-1",
-        "-L",
-        "module-null-sink",
-    ]);
-    let listens = format!("module-native-protocol-unix auth-anonymous=1 socket={}", socket.display());
-    sound.args(["-L", &listens]).env("HOME", home).env("XDG_RUNTIME_DIR", home);
+    let told = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     wait(async {
-        let server = server(&root).await;
-        let sound = Client::start(&Desk::new(), sound);
-        eventually("there is a sound card", || socket.exists()).await;
+        let (server, card) = (server(&root).await, Card::insert().await);
         let config = format!(
             "[main]\nserver = here\nicy = show\nnum_of_srv = 1\nnum_of_icy = 1\nsrv_ent = here\nicy_ent = show\n\
              connect_at_startup = 1\n[audio]\ndevice = default\nsamplerate = 48000\nbitrate = 128\nchannel = 2\n\
@@ -172,17 +157,16 @@ fn butt_records() {
             server.address.port()
         );
         let config = desk.put("buttrc", config.as_bytes());
-        let butt = |arguments: &[&str]| {
+        let mut butt = Command::new("xvfb-run");
+        butt.args(["-a", "butt", "-p", &told, "-c"]).arg(config).envs(card.environment());
+        let at_work = Client::start(&desk, butt);
+        let tell = |arguments: &[&str]| {
             let mut butt = Command::new("butt");
-            butt.args(["-p", &told.to_string()]).args(arguments);
-            butt
+            butt.args(["-p", &told]).args(arguments);
+            Client::start(&Desk::new(), butt).finish();
         };
-        let mut butt_at_work = Command::new("xvfb-run");
-        butt_at_work.args(["-a", "butt", "-p", &told.to_string(), "-c"]).arg(config);
-        butt_at_work.env("HOME", home).env("PULSE_SERVER", format!("unix:{}", socket.display()));
-        let at_work = Client::start(&desk, butt_at_work);
         longer_than(&root.file("live.pcm"), RATE as u64 * 4).await;
-        Client::start(&Desk::new(), butt(&["-u", "A song"])).finish();
+        tell(&["-u", "A song"]);
         let sidecar = || std::fs::read_to_string(root.file("live.toml")).unwrap();
         eventually("its title is a chapter", || sidecar().contains("title = \"A song\"")).await;
         assert!(
@@ -190,9 +174,8 @@ fn butt_records() {
             "{}",
             sidecar()
         );
-        Client::start(&Desk::new(), butt(&["-q"])).finish();
+        tell(&["-q"]);
         at_work.finish();
-        sound.kill();
         assert_eq!(server.panics(), 0);
     });
 }
