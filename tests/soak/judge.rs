@@ -12,7 +12,8 @@ use tailcast_codecs::{Codec, Cut, Tags, rendition_len};
 use tailcast::time::frames_in;
 
 use crate::client::{End, Reply};
-use crate::life::{Archive, Birth, Life};
+use crate::hls;
+use crate::life::{Archive, Birth, Life, STARTED};
 use crate::refusal;
 use crate::replica::Replicas;
 use crate::request::{Answer, Request, Wanted, What};
@@ -63,12 +64,18 @@ impl Judge<'_> {
             return Err("it was broken off though nothing happened to the recording".to_owned());
         }
         match (&request.what, reply.status) {
-            (_, 400..) => refusal::explain(self.archive, answer, &lives, self.growth_timeout),
+            (_, 400..) => refusal::explain(self, answer, &lives),
             (What::Sound { wanted, .. }, 200 | 206 | 304 | 307) => {
                 self.any(&lives, |judge, life| judge.sound(life, wanted, request, reply))
             }
             (What::Waveform { .. }, 200 | 304) => {
                 self.any(&lives, |judge, life| views::waveform(judge, life, request, reply))
+            }
+            (What::Multivariant { .. } | What::File { .. }, 200) => {
+                self.any(&lives, |judge, life| hls::same(judge, life, request, reply))
+            }
+            (What::Playlist { path, awaited, .. }, 200) => {
+                self.any(&lives, |judge, life| hls::playlist(judge, life, path, *awaited, reply))
             }
             (What::Events { name }, 200) => views::events(&lives, name.as_deref(), reply),
             (What::List { names }, 200) => views::list(self.archive, names, reply),
@@ -199,7 +206,8 @@ impl Judge<'_> {
             return if length.is_none() { Ok(()) } else { Err("it grows and has a length".to_owned()) };
         }
         let from = range.map_or(0, |range| range.from);
-        let header = view.codec.header(&view.cut, view.clip, &Tags::default());
+        let header =
+            view.codec.header(&view.cut, view.clip, &Tags { date: Some(STARTED), ..Tags::default() });
         let in_header = header.get(from as usize..).unwrap_or_default();
         let (in_header, sound) = reply.body.split_at(in_header.len().min(reply.body.len()));
         if let Some(at) = differs(in_header, &header[header.len().min(from as usize)..]) {

@@ -282,6 +282,14 @@ impl fmt::Debug for Life {
     }
 }
 
+/// When each recording says that it began: replicas are to say so, too.
+pub const STARTED: &str = "2026-11-01T20:00:00Z";
+
+/// What stands in the sidecar of a recording.
+pub fn sidecar(spec: PcmSpec, ended: bool) -> String {
+    format!("pcm = \"{spec}\"\nstarted = \"{STARTED}\"\nended = {ended}\n")
+}
+
 /// What a life is of.
 #[derive(Debug, Clone)]
 pub struct Sort {

@@ -12,11 +12,11 @@ use crate::request::{Answer, Request, Wanted, What};
 use crate::stage::Soak;
 
 pub struct Listener<'a> {
-    soak: &'a Soak,
-    dice: Dice,
+    pub soak: &'a Soak,
+    pub dice: Dice,
     client: Client,
     /// From where it comes.
-    address: String,
+    pub address: String,
 }
 
 /// Addresses that listeners come from, so that those of one have to wait for each other's segments now and then.
@@ -44,7 +44,7 @@ impl<'a> Listener<'a> {
 
     fn session(&mut self) {
         let Some(name) = self.name() else { return std::thread::sleep(Duration::from_millis(100)) };
-        match self.dice.below(20) {
+        match self.dice.below(22) {
             0..3 => self.whole(&name),
             3..6 => self.at_some_place(&name),
             6 => self.at_the_edge(&name),
@@ -56,6 +56,7 @@ impl<'a> Listener<'a> {
             16 => self.with_curl(&name),
             17 => self.waveform(&name),
             18 => self.events(&name),
+            19..21 => self.hls(&name),
             _ => self.list(),
         }
     }
@@ -274,7 +275,7 @@ impl<'a> Listener<'a> {
     }
 
     /// What the next request depends on; the rest is the judge's.
-    fn ask(&mut self, request: Request, manner: &Manner) -> Gist {
+    pub fn ask(&mut self, request: Request, manner: &Manner) -> Gist {
         let Request { method, target, headers, .. } = &request;
         let soak = self.soak;
         let mut reply = self.client.ask(method, target, headers, manner, &|| soak.listeners_leave());
@@ -286,6 +287,12 @@ impl<'a> Listener<'a> {
             is_whole: reply.end == End::InOrder,
             tag: header("etag"),
             location: header("location"),
+            text: match request.what {
+                What::Multivariant { .. } | What::Playlist { .. } => {
+                    String::from_utf8_lossy(&reply.body).into_owned()
+                }
+                _ => String::new(),
+            },
         };
         soak.judge_later(Answer { request, reply });
         gist
@@ -293,10 +300,12 @@ impl<'a> Listener<'a> {
 }
 
 /// What a listener remembers of an answer.
-struct Gist {
-    status: u16,
+pub struct Gist {
+    pub status: u16,
     bytes: usize,
-    is_whole: bool,
+    pub is_whole: bool,
     tag: Option<String>,
     location: Option<String>,
+    /// Of a playlist of HLS.
+    pub text: String,
 }

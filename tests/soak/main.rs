@@ -11,10 +11,13 @@
 mod client;
 mod curl;
 mod dice;
+mod hls;
 mod judge;
 mod life;
 mod listener;
 mod machine;
+mod player;
+mod playlist;
 mod recorder;
 mod refusal;
 mod replica;

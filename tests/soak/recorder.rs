@@ -14,7 +14,7 @@ use tailcast_codecs::PcmSpec;
 
 use crate::client::{Client, Manner};
 use crate::dice::Dice;
-use crate::life::{Birth, Life, Loss, Sort};
+use crate::life::{Birth, Life, Loss, Sort, sidecar};
 use crate::stage::Soak;
 use crate::tone::Tone;
 
@@ -306,7 +306,7 @@ impl<'a> Recorder<'a> {
     /// Writes the sidecar. Nobody is to see half of it.
     fn describe(&self, ended: bool) {
         let beside = self.soak.root.join(format!(".{}.toml", self.number));
-        fs::write(&beside, format!("pcm = \"{}\"\nended = {ended}\n", self.sort.spec)).unwrap();
+        fs::write(&beside, sidecar(self.sort.spec, ended)).unwrap();
         fs::rename(beside, self.sidecar()).unwrap();
     }
 

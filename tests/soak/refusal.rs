@@ -4,17 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::Reply;
-use crate::judge::{View, Wrong, firsts_asked_for, starts};
-use crate::life::{Archive, Life};
+use crate::hls;
+use crate::judge::{Judge, View, Wrong, firsts_asked_for, starts};
+use crate::life::Life;
 use crate::request::{Answer, What};
 
 /// That a refusal is a problem document, and that there was reason for it.
-pub fn explain(
-    archive: &Archive,
-    answer: &Answer,
-    lives: &[Arc<Life>],
-    timeout: Duration,
-) -> Result<(), Wrong> {
+pub fn explain(judge: &mut Judge<'_>, answer: &Answer, lives: &[Arc<Life>]) -> Result<(), Wrong> {
     let Answer { request, reply } = answer;
     // Its last bytes may have been cut off by whoever asked.
     let problem = serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap_or_default();
@@ -28,16 +24,17 @@ pub fn explain(
     let Reply { asked, begun, .. } = *reply;
     let explained = match (reply.status, kind) {
         (404, "not-found") => {
-            let lives = request.name().map(|name| archive.lives(name)).unwrap_or_default();
-            !is_there_throughout(&lives, reply)
+            let all = request.name().map(|name| judge.archive.lives(name)).unwrap_or_default();
+            !is_there_throughout(&all, reply) || hls::is_not_of_one(judge, lives, request)
         }
+        (400, "parameter") => lives.iter().any(|life| hls::is_too_far(life, request, reply)),
         (503, "changed") => lives.iter().any(|life| life.changed_between(asked, begun)),
         (503, "no-header-yet") => lives.iter().any(|life| !life.had_header(asked)),
         (503, "queue") => true,
         // Without a body it does not say why.
         (503, "") => lives.iter().any(|life| life.changed_between(asked, begun) || !life.had_header(asked)),
         (416, "past-the-end" | "range" | "") => {
-            lives.iter().any(|life| is_past_the_end(life, answer, timeout))
+            lives.iter().any(|life| is_past_the_end(life, answer, judge.growth_timeout))
         }
         _ => false,
     };

@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::client::{Client, End, Manner, Reply};
-use crate::life::Life;
+use crate::life::{Life, sidecar};
 use crate::program;
 use crate::support::process::Process;
 
@@ -54,7 +54,7 @@ impl Replicas {
         let file = |extension: &str| root.path().join(format!("{}.{extension}", life.name));
         let extension = if life.header > 0 { "wav" } else { "pcm" };
         fs::create_dir_all(file(extension).parent().unwrap()).unwrap();
-        fs::write(file("toml"), format!("pcm = \"{}\"\nended = true\n", life.spec)).unwrap();
+        fs::write(file("toml"), sidecar(life.spec, true)).unwrap();
         life.copy(bytes, &file(extension));
         let mut command = Command::new(program());
         command.args(["serve", "--listen", "127.0.0.1:0", "--threads", "1", "--root"]);

@@ -31,6 +31,20 @@ pub enum What {
     Events {
         name: Option<String>,
     },
+    /// The playlist of HLS that names the others.
+    Multivariant {
+        name: String,
+    },
+    /// One of segments, without what is waited for, and that: a segment, or a part of one.
+    Playlist {
+        name: String,
+        path: String,
+        awaited: Option<(u64, Option<u64>)>,
+    },
+    /// What such a playlist names.
+    File {
+        name: String,
+    },
     /// With the names that there were.
     List {
         names: Vec<String>,
@@ -45,9 +59,12 @@ impl Request {
     /// The recording asked for, if it is one.
     pub fn name(&self) -> Option<&str> {
         match &self.what {
-            What::Sound { name, .. } | What::Waveform { name } | What::Events { name: Some(name) } => {
-                Some(name)
-            }
+            What::Sound { name, .. }
+            | What::Waveform { name }
+            | What::Multivariant { name }
+            | What::Playlist { name, .. }
+            | What::File { name }
+            | What::Events { name: Some(name) } => Some(name),
             What::Events { name: None } | What::List { .. } => None,
         }
     }
