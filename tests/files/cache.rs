@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::made::{self, CHUNK, FRAMES, HEADER, ONE_OF_EACH, name, pcm_of};
 use crate::sound::{cache, chunks, start};
 use crate::support::judged::Judged;
-use crate::support::{Running, wait};
+use crate::support::{Running, eventually, wait};
 
 const FFMPEG: &[&str] = &["ffmpeg"];
 
@@ -20,6 +20,7 @@ pub const TESTS: &[Judged] = &[
     Judged { name: "what_is_broken_in_the_cache_is_decoded_again", judges: FFMPEG, test: broken },
     Judged { name: "what_a_crash_has_left_is_cleared_away", judges: FFMPEG, test: crashed },
     Judged { name: "two_servers_share_a_cache", judges: FFMPEG, test: shared },
+    Judged { name: "a_file_that_is_removed_is_let_go_of", judges: FFMPEG, test: removed },
     Judged { name: "many_who_want_the_same_have_it_decoded_once", judges: FFMPEG, test: once },
     Judged { name: "what_is_decoded_and_kept_is_told_to_who_watches", judges: FFMPEG, test: watched },
 ];
@@ -92,6 +93,23 @@ fn watched() {
         assert_eq!(before as f64 + made - gone, chunks(cache.path()) as f64);
         assert!(gone > 1.0);
         assert_eq!(metric(&server, "limit{limit=\"decoded_cache_bytes\"}").await, Some(f64::from(6 << 20)));
+    });
+}
+
+fn removed() {
+    let (root, cache) = (made::folder(&["vbr.mp3"]), cache());
+    wait(async {
+        let server = start(&root, &cache).await;
+        whole(&server, "vbr.mp3").await;
+        fs::remove_file(root.file("vbr.mp3")).unwrap();
+        assert_eq!(server.get("/recordings").await.json()["total"], 0);
+        // It takes its place on the disk for as long as anybody has it open.
+        let is_open = || {
+            let open = fs::read_dir("/proc/self/fd").unwrap();
+            let mut paths = open.filter_map(|descriptor| fs::read_link(descriptor.ok()?.path()).ok());
+            paths.any(|path| path.starts_with(root.path().join("vbr.mp3 (deleted)")))
+        };
+        eventually("nobody has the file open", || !is_open()).await;
     });
 }
 

@@ -82,6 +82,13 @@ pub(super) struct Decoded {
     decoding: Mutex<()>,
 }
 
+impl Drop for Decoded {
+    /// What was decoding it has the file open, which may have been removed.
+    fn drop(&mut self) {
+        drop(self.cache.take_walker(&self.key));
+    }
+}
+
 impl Decoded {
     /// Finds out what a file is. Reads all of an MP3 file that was not seen before: nothing in it says for certain how long
     /// it is. Blocks.
