@@ -362,7 +362,11 @@ impl<'a> View<'a> {
     /// Where a WAV's bytes are the file's own, the replica too is held against them.
     fn is_the_file_itself(&self, end: &Ending, from: u64, truth: &[u8]) {
         let is_same = ["u8", "s16le", "s24le", "f32le"].contains(&self.life.spec.format.name());
-        if self.wanted.format != Format::Wav || self.wanted.parameters.channels.is_some() || !is_same {
+        if self.wanted.format != Format::Wav
+            || self.wanted.parameters.channels.is_some()
+            || !is_same
+            || self.life.coded.is_some()
+        {
             return;
         }
         let frame = self.life.spec.frame_bytes() as u64;

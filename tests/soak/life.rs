@@ -64,8 +64,10 @@ pub struct Life {
     pub spec: PcmSpec,
     /// Bytes before the sound, if it is a WAV file.
     pub header: u64,
+    /// What its file is called like, if that is coded: its bytes are then counted as those of the sound in it.
+    pub coded: Option<&'static str>,
     pub birth: Birth,
-    /// Every byte that was ever in it.
+    /// Every byte that was ever in it; of a coded file all of them.
     pub truth: PathBuf,
     history: Mutex<History>,
 }
@@ -254,8 +256,12 @@ impl Life {
         lost || history.born.may_be_within(from, until)
     }
 
-    /// Copies its first bytes.
+    /// Copies its first bytes; of a coded file, which does not grow, all of them.
     pub fn copy(&self, bytes: u64, to: &Path) {
+        if self.coded.is_some() {
+            fs::copy(&self.truth, to).unwrap();
+            return;
+        }
         let mut to = File::create(to).unwrap();
         let copied = std::io::copy(&mut File::open(&self.truth).unwrap().take(bytes), &mut to).unwrap();
         assert_eq!(copied, bytes, "the soak itself is wrong: {self:?}");
@@ -264,11 +270,15 @@ impl Life {
 
 impl fmt::Debug for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, name, spec, header, birth, truth, history } = self;
+        let Self { number, name, spec, header, coded, birth, truth, history } = self;
         let History { born, written, declared, lost } = &*history.lock();
         let since = |at: Instant| at.saturating_duration_since(born.begun).as_secs_f64();
         let truth = truth.display();
-        write!(f, "life {number} of {name} ({spec}, {header} bytes of header, {birth:?}, in {truth}):")?;
+        let coded = coded.unwrap_or("PCM");
+        write!(
+            f,
+            "life {number} of {name} ({coded} of {spec}, {header} bytes of header, {birth:?}, in {truth}):"
+        )?;
         for (deed, len) in written {
             write!(f, " {:.3}:{len}", since(deed.begun))?;
         }
@@ -297,6 +307,8 @@ pub struct Sort {
     pub spec: PcmSpec,
     /// Bytes before the sound.
     pub header: u64,
+    /// The extension, if it is a coded file's.
+    pub coded: Option<&'static str>,
 }
 
 /// All lives of all names.
@@ -315,11 +327,11 @@ impl Archive {
     /// A life that is about to begin. Its number makes its sound another than any other's.
     pub fn conceive(&self, sort: &Sort, birth: Birth) -> Arc<Life> {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        let Sort { name, spec, header } = sort.clone();
+        let Sort { name, spec, header, coded } = sort.clone();
         let truth = self.folder.join(number.to_string());
         File::create(&truth).unwrap();
         let history = History { born: Deed::begin(), written: vec![], declared: None, lost: None };
-        let life = Life { number, name, spec, header, birth, truth, history: Mutex::new(history) };
+        let life = Life { number, name, spec, header, coded, birth, truth, history: Mutex::new(history) };
         let life = Arc::new(life);
         self.lives.lock().entry(sort.name.clone()).or_default().push(Arc::clone(&life));
         life

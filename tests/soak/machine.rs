@@ -1,6 +1,7 @@
 //! The server's process: what it takes while it is soaked, and that it gives all of it back.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, End, Manner};
@@ -54,8 +55,15 @@ pub fn sum(metrics: &str, name: &str) -> f64 {
     metrics.lines().filter_map(value).sum()
 }
 
+/// Files of decoded sound that a server has open, of those that are in its folder for that: it may keep these.
+fn open_chunks(server: &Process, decoded: &Path) -> usize {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", server.child.id())).unwrap();
+    let paths = open.filter_map(|descriptor| std::fs::read_link(descriptor.ok()?.path()).ok());
+    paths.filter(|path| path.starts_with(decoded) && path.exists()).count()
+}
+
 /// What is not as it was, now that all have gone.
-fn kept(server: &Process, before: Takes, cache: u64) -> Vec<String> {
+fn kept(server: &Process, before: Takes, cache: u64, decoded: &Path) -> Vec<String> {
     let metrics = metrics(server.address);
     let mut kept = Vec::new();
     let mut most = |what: &str, now: f64, most: f64| {
@@ -75,21 +83,22 @@ fn kept(server: &Process, before: Takes, cache: u64) -> Vec<String> {
         most(name, sum(&metrics, name), allowed);
     }
     let now = Takes::of(server);
-    most("descriptors", now.descriptors as f64, (before.descriptors + DESCRIPTORS) as f64);
+    let descriptors = before.descriptors + DESCRIPTORS + open_chunks(server, decoded);
+    most("descriptors", now.descriptors as f64, descriptors as f64);
     most("threads", now.threads as f64, (before.threads + THREADS) as f64);
     most("KiB of memory", now.memory as f64, (before.memory + cache + MEMORY) as f64);
     kept
 }
 
 /// Waits until the server has given everything back: it takes what it took `before` anybody came, but for a `cache` in
-/// KiB.
+/// KiB, and for what is `decoded` and kept in a folder.
 ///
 /// # Errors
 /// With what it keeps.
-pub fn gives_back(server: &Process, before: Takes, cache: u64) -> Result<(), String> {
+pub fn gives_back(server: &Process, before: Takes, cache: u64, decoded: &Path) -> Result<(), String> {
     let begun = Instant::now();
     loop {
-        let kept = kept(server, before, cache);
+        let kept = kept(server, before, cache, decoded);
         if kept.is_empty() {
             return Ok(());
         }

@@ -9,6 +9,7 @@
 //! was written ([`life`]), and by servers that are started afresh on one of these, ended ([`replica`]).
 
 mod client;
+mod coded;
 mod curl;
 mod dice;
 mod hls;
@@ -51,6 +52,8 @@ use stage::{ALL_GONE, ALL_LEAVE, LAST_ORDERS, Plan, RECORDERS_GO, Soak};
 const GROWTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Coded sound that the server keeps, in KiB.
 const CACHE: u64 = 8 * 1024;
+/// What it keeps of what it has decoded, less than there are coded files.
+const DECODED: u64 = 3 * 1024;
 /// Segments under way before nobody else is begun with, so few that it comes to that.
 const QUEUE: usize = 16;
 /// Longer than anybody listens.
@@ -96,25 +99,28 @@ fn program() -> PathBuf {
     env::var_os("TAILCAST").map_or_else(|| env!("CARGO_BIN_EXE_tailcast").into(), PathBuf::from)
 }
 
-fn serve(root: &Path) -> Process {
+/// A server on a folder that keeps what it has decoded in another.
+fn serve(root: &Path, decoded: &Path) -> Process {
     let mut command = Command::new(program());
     command.args(["serve", "--listen", "127.0.0.1:0", "--log", "info,tailcast::access=warn"]);
     command.args(["--growth-timeout", &GROWTH_TIMEOUT.as_secs().to_string()]);
+    command.args(["--decoded-cache-size", &format!("{DECODED}KiB"), "--decoded-cache"]).arg(decoded);
     command.args(["--cache", &format!("{CACHE}KiB"), "--queue", &QUEUE.to_string(), "--root"]).arg(root);
     Process::start(command, "http://")
 }
 
 fn soak(plan: Plan) {
     println!("SEED={}", plan.seed);
-    let (root, kept) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (root, kept, decoded) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
     recorder::make_folders(root.path());
-    let mut server = serve(root.path());
+    let coded = coded::make(kept.path(), plan.seed);
+    let mut server = serve(root.path(), decoded.path());
     machine::metrics(server.address);
     let before = Takes::of(&server);
-    let soak = Soak::new(plan, root.path(), kept.path(), server.address);
+    let soak = Soak::new(plan, root.path(), kept.path(), server.address, coded);
     let mut wrong = go_on(&soak, &server);
     if wrong.is_empty() {
-        wrong = after(&soak, &mut server, before);
+        wrong = after(&soak, &mut server, before, decoded.path());
     }
     if !wrong.is_empty() {
         let (root, kept) = (root.keep(), kept.keep());
@@ -224,8 +230,9 @@ fn judge_all(soak: &Soak) -> Vec<String> {
 }
 
 /// That nothing is left when all have gone, and that the server stops in order; what was wrong.
-fn after(soak: &Soak, server: &mut Process, before: Takes) -> Vec<String> {
-    let mut wrong: Vec<String> = machine::gives_back(server, before, CACHE).err().into_iter().collect();
+fn after(soak: &Soak, server: &mut Process, before: Takes, decoded: &Path) -> Vec<String> {
+    let kept = machine::gives_back(server, before, CACHE, decoded);
+    let mut wrong: Vec<String> = kept.err().into_iter().collect();
     let after = Takes::of(server);
     wrong.extend(machine::has_said(server));
     let status = server.terminate();

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tailcast_codecs::PcmSpec;
 
 use crate::client::{Client, Manner};
+use crate::coded::Coded;
 use crate::dice::Dice;
 use crate::life::{Birth, Life, Loss, Sort, sidecar};
 use crate::stage::Soak;
@@ -49,13 +50,35 @@ pub struct Recorder<'a> {
     names: usize,
     sort: Sort,
     extension: &'static str,
+    way: Way,
 }
+
+/// How recordings come to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// As a file that grows.
+    File,
+    /// As a coded file that is put there as a whole.
+    Coded,
+}
+
+/// Each has one recorder at least.
+const WAYS: [Way; 2] = [Way::File, Way::Coded];
+/// What it goes on with under another name.
+const WAYS_AFTER: [Way; 4] = [Way::File, Way::File, Way::File, Way::Coded];
 
 /// A life that is being recorded.
 struct Take {
     life: Arc<Life>,
     tone: Tone,
-    file: File,
+    pen: Pen,
+}
+
+/// What a life is written with.
+enum Pen {
+    File(File),
+    /// It was all there from the first.
+    None,
 }
 
 /// What becomes of a life at last.
@@ -69,9 +92,9 @@ enum Fate {
 
 impl<'a> Recorder<'a> {
     pub fn new(soak: &'a Soak, number: usize) -> Self {
-        let sort = Sort { name: String::new(), spec: SORTS[0].0.parse().unwrap(), header: 0 };
+        let sort = Sort { name: String::new(), spec: SORTS[0].0.parse().unwrap(), header: 0, coded: None };
         let dice = Dice::new(soak.plan.seed, number as u64 + 1);
-        Self { soak, dice, number, names: 0, sort, extension: "pcm" }
+        Self { soak, dice, number, names: 0, sort, extension: "pcm", way: Way::File }
     }
 
     /// Records until the soak is over, and leaves nothing.
@@ -88,6 +111,9 @@ impl<'a> Recorder<'a> {
 
     /// One life and the beginning of the next.
     fn live(&mut self, mut take: Take) -> Take {
+        if self.way == Way::Coded {
+            return self.lie(take);
+        }
         self.grow(&mut take);
         while self.dice.happens(25) && !self.soak.recorders_stop() {
             // Long enough to count as its end; but it was not.
@@ -111,6 +137,14 @@ impl<'a> Recorder<'a> {
             take = self.edit(take);
             self.stay();
         }
+        let fate = *self.dice.pick(&[Fate::Replace, Fate::Remove]);
+        self.seal(take, fate)
+    }
+
+    /// The life of a file that is there as a whole.
+    fn lie(&mut self, take: Take) -> Take {
+        self.soak.tally.count("coded files");
+        self.stay();
         let fate = *self.dice.pick(&[Fate::Replace, Fate::Remove]);
         self.seal(take, fate)
     }
@@ -157,6 +191,9 @@ impl<'a> Recorder<'a> {
         match fate {
             Fate::Replace => {
                 self.soak.tally.count("replaced");
+                if self.way == Way::Coded {
+                    return self.put(Some(&take.life));
+                }
                 // Before, so that the new one never is declared to have ended.
                 self.describe(false);
                 self.replace(&take.life)
@@ -218,12 +255,45 @@ impl<'a> Recorder<'a> {
         let room = (MOST * self.bytes_a_second()).saturating_sub(take.life.len());
         let bytes = take.tone.take(bytes.min(room) as usize);
         if !bytes.is_empty() {
-            take.life.write(&bytes, |bytes| take.file.write_all(bytes).unwrap());
+            take.pen.write(&take.life, &bytes);
         }
     }
 
-    /// A file where there is none.
+    /// A recording where there is none.
     fn begin(&mut self) -> Take {
+        match self.way {
+            Way::File => self.open(),
+            Way::Coded => {
+                // What is not said to have ended may be a copy that is not whole yet.
+                self.describe(true);
+                self.put(None)
+            }
+        }
+    }
+
+    /// A coded file, perhaps in the place of another.
+    fn put(&mut self, old: Option<&Life>) -> Take {
+        let is_alike =
+            |coded: &&Coded| (Some(coded.extension), coded.spec) == (self.sort.coded, self.sort.spec);
+        let alike: Vec<&Coded> = self.soak.coded.iter().filter(is_alike).collect();
+        let coded = *self.dice.pick(&alike);
+        let birth = if old.is_some() { Birth::InPlace } else { Birth::New };
+        let life = self.soak.archive.conceive(&self.sort, birth);
+        life.keep(&coded.bytes);
+        life.declare();
+        let beside = self.soak.root.join(format!(".{}-{}", self.number, life.number));
+        fs::write(&beside, &coded.bytes).unwrap();
+        let len = coded.frames * coded.spec.frame_bytes() as u64;
+        let put = || life.be_born(len, || fs::rename(&beside, self.file()).unwrap());
+        match old {
+            Some(old) => old.lose(Loss::Replaced, put),
+            None => put(),
+        }
+        Take { tone: self.tone(&life), life, pen: Pen::None }
+    }
+
+    /// A file that grows.
+    fn open(&mut self) -> Take {
         self.describe(false);
         let life = self.soak.archive.conceive(&self.sort, Birth::New);
         let mut tone = self.tone(&life);
@@ -241,7 +311,7 @@ impl<'a> Recorder<'a> {
             let bytes = tone.take(bytes as usize);
             life.write(&bytes, |bytes| file.write_all(bytes).unwrap());
         }
-        Take { life, tone, file }
+        Take { life, tone, pen: Pen::File(file) }
     }
 
     /// Another file in the place of this one.
@@ -257,7 +327,7 @@ impl<'a> Recorder<'a> {
         let put = || fs::rename(&beside, self.file()).unwrap();
         old.lose(Loss::Replaced, || life.be_born(begun.len() as u64, put));
         let file = OpenOptions::new().append(true).open(self.file()).unwrap();
-        Take { life, tone, file }
+        Take { life, tone, pen: Pen::File(file) }
     }
 
     /// The same file with only its first bytes, which goes on with other sound.
@@ -280,7 +350,7 @@ impl<'a> Recorder<'a> {
         let mut file = OpenOptions::new().append(true).open(self.file()).unwrap();
         old.lose(Loss::Truncated, || life.be_born(left, || file.set_len(left).unwrap()));
         life.grow(bytes, || file.write_all(&begun).unwrap());
-        Take { life, tone, file }
+        Take { life, tone, pen: Pen::File(file) }
     }
 
     fn remove(&self, life: &Life) {
@@ -315,14 +385,29 @@ impl<'a> Recorder<'a> {
     }
 
     fn another_name(&mut self) {
-        let (spec, is_wav) = *self.dice.pick(&SORTS);
+        self.way =
+            if self.names == 0 { WAYS[self.number % WAYS.len()] } else { *self.dice.pick(&WAYS_AFTER) };
         self.names += 1;
         let folder = if self.names.is_multiple_of(3) { "sub/" } else { "" };
         let name = format!("{folder}show-{}-{}", self.number, self.names);
-        let header = if is_wav { WAV_HEADER } else { 0 };
-        self.extension = if is_wav { "wav" } else { *self.dice.pick(&["pcm", "raw"]) };
-        self.sort = Sort { name: name.clone(), spec: spec.parse().unwrap(), header };
+        self.sort = match self.way {
+            Way::File => self.sort_of_file(name.clone()),
+            Way::Coded => self.sort_of_coded(name.clone()),
+        };
         self.soak.names.lock()[self.number] = name;
+    }
+
+    fn sort_of_file(&mut self, name: String) -> Sort {
+        let (spec, is_wav) = *self.dice.pick(&SORTS);
+        self.extension = if is_wav { "wav" } else { *self.dice.pick(&["pcm", "raw"]) };
+        let header = if is_wav { WAV_HEADER } else { 0 };
+        Sort { name, spec: spec.parse().unwrap(), header, coded: None }
+    }
+
+    fn sort_of_coded(&mut self, name: String) -> Sort {
+        let coded = self.dice.pick(&self.soak.coded);
+        self.extension = coded.extension;
+        Sort { name, spec: coded.spec, header: 0, coded: Some(coded.extension) }
     }
 
     fn file(&self) -> PathBuf {
@@ -348,6 +433,15 @@ impl<'a> Recorder<'a> {
                 break;
             }
             thread::sleep(left.min(Duration::from_millis(200)));
+        }
+    }
+}
+
+impl Pen {
+    fn write(&mut self, life: &Life, bytes: &[u8]) {
+        match self {
+            Self::File(file) => life.write(bytes, |bytes| file.write_all(bytes).unwrap()),
+            Self::None => unreachable!("it does not grow"),
         }
     }
 }

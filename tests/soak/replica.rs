@@ -18,7 +18,7 @@ struct Replica {
     life: usize,
     bytes: u64,
     server: Process,
-    _root: TempDir,
+    _folders: [TempDir; 2],
 }
 
 #[derive(Default)]
@@ -52,14 +52,15 @@ impl Replicas {
         self.started += 1;
         let root = tempfile::tempdir().unwrap();
         let file = |extension: &str| root.path().join(format!("{}.{extension}", life.name));
-        let extension = if life.header > 0 { "wav" } else { "pcm" };
+        let extension = life.coded.unwrap_or(if life.header > 0 { "wav" } else { "pcm" });
         fs::create_dir_all(file(extension).parent().unwrap()).unwrap();
         fs::write(file("toml"), sidecar(life.spec, true)).unwrap();
         life.copy(bytes, &file(extension));
         let mut command = Command::new(program());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--threads", "1", "--root"]);
-        command.arg(root.path());
+        let decoded = tempfile::tempdir().unwrap();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--threads", "1", "--decoded-cache"]);
+        command.arg(decoded.path()).arg("--root").arg(root.path());
         let server = Process::start(command, "http://");
-        Replica { life: life.number, bytes, server, _root: root }
+        Replica { life: life.number, bytes, server, _folders: [root, decoded] }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::coded::Coded;
 use crate::life::Archive;
 use crate::request::Answer;
 use crate::tally::Tally;
@@ -34,6 +35,8 @@ pub struct Soak {
     pub root: PathBuf,
     pub address: SocketAddr,
     pub archive: Archive,
+    /// What there is to be put among the recordings.
+    pub coded: Vec<Coded>,
     /// Of each recorder the name under which it records.
     pub names: Mutex<Vec<String>>,
     pub tally: Tally,
@@ -54,12 +57,13 @@ pub const ALL_LEAVE: u8 = 3;
 pub const ALL_GONE: u8 = 4;
 
 impl Soak {
-    pub fn new(plan: Plan, root: &Path, kept: &Path, address: SocketAddr) -> Self {
+    pub fn new(plan: Plan, root: &Path, kept: &Path, address: SocketAddr, coded: Vec<Coded>) -> Self {
         Self {
             plan,
             root: root.to_owned(),
             address,
             archive: Archive::new(kept),
+            coded,
             names: Mutex::new(vec![String::new(); plan.recorders]),
             tally: Tally::default(),
             unjudged: Mutex::default(),
