@@ -135,7 +135,7 @@ impl Client {
 }
 
 /// Reads an answer; whether another can be had of the same connection.
-fn read(
+pub fn read(
     socket: &mut TcpStream,
     reply: &mut Reply,
     method: &str,
@@ -199,7 +199,7 @@ enum Chunk {
 
 impl Body {
     fn of(reply: &Reply, method: &str) -> Self {
-        if method == "HEAD" || reply.status == 304 {
+        if method == "HEAD" || matches!(reply.status, 204 | 304) {
             return Self::Sized(0);
         }
         reply.content_length().map_or(Self::Chunked(Chunk::Size(0)), Self::Sized)

@@ -29,9 +29,11 @@ mod stage;
 mod support;
 mod tally;
 mod tone;
+mod upload;
 mod views;
 
 use std::env;
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -100,11 +102,12 @@ fn program() -> PathBuf {
 }
 
 /// A server on a folder that keeps what it has decoded in another.
-fn serve(root: &Path, decoded: &Path) -> Process {
+fn serve(root: &Path, decoded: &Path, tokens: &Path) -> Process {
     let mut command = Command::new(program());
     command.args(["serve", "--listen", "127.0.0.1:0", "--log", "info,tailcast::access=warn"]);
     command.args(["--growth-timeout", &GROWTH_TIMEOUT.as_secs().to_string()]);
     command.args(["--decoded-cache-size", &format!("{DECODED}KiB"), "--decoded-cache"]).arg(decoded);
+    command.arg("--ingest-token-file").arg(tokens);
     command.args(["--cache", &format!("{CACHE}KiB"), "--queue", &QUEUE.to_string(), "--root"]).arg(root);
     Process::start(command, "http://")
 }
@@ -114,7 +117,9 @@ fn soak(plan: Plan) {
     let (root, kept, decoded) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
     recorder::make_folders(root.path());
     let coded = coded::make(kept.path(), plan.seed);
-    let mut server = serve(root.path(), decoded.path());
+    let tokens = kept.path().join("tokens");
+    fs::write(&tokens, upload::TOKEN).unwrap();
+    let mut server = serve(root.path(), decoded.path(), &tokens);
     machine::metrics(server.address);
     let before = Takes::of(&server);
     let soak = Soak::new(plan, root.path(), kept.path(), server.address, coded);

@@ -18,6 +18,7 @@ use crate::dice::Dice;
 use crate::life::{Birth, Life, Loss, Sort, sidecar};
 use crate::stage::Soak;
 use crate::tone::Tone;
+use crate::upload::{Break, PIECE, Upload, token};
 
 /// What recordings are, and whether they are WAV files.
 const SORTS: [(&str, bool); 11] = [
@@ -33,6 +34,9 @@ const SORTS: [(&str, bool); 11] = [
     ("s16le:16000:1", true),
     ("s16le:8000:1", false),
 ];
+/// Those that are sent.
+const SENT: [(&str, bool); 4] =
+    [("s16le:48000:2", false), ("s24le:32000:2", false), ("s16be:22050:1", false), ("f32le:16000:1", false)];
 /// Bytes of a WAV header.
 const WAV_HEADER: u64 = 44;
 /// The most sound that one life has, in seconds.
@@ -58,26 +62,29 @@ pub struct Recorder<'a> {
 enum Way {
     /// As a file that grows.
     File,
+    /// Sent to the server.
+    Upload,
     /// As a coded file that is put there as a whole.
     Coded,
 }
 
 /// Each has one recorder at least.
-const WAYS: [Way; 2] = [Way::File, Way::Coded];
+const WAYS: [Way; 3] = [Way::File, Way::Upload, Way::Coded];
 /// What it goes on with under another name.
-const WAYS_AFTER: [Way; 4] = [Way::File, Way::File, Way::File, Way::Coded];
+const WAYS_AFTER: [Way; 6] = [Way::File, Way::File, Way::File, Way::Upload, Way::Upload, Way::Coded];
 
 /// A life that is being recorded.
-struct Take {
+struct Take<'a> {
     life: Arc<Life>,
     tone: Tone,
-    pen: Pen,
+    pen: Pen<'a>,
 }
 
 /// What a life is written with.
-enum Pen {
+enum Pen<'a> {
     File(File),
-    /// It was all there from the first.
+    Upload(Upload<'a>),
+    /// It does not grow, or not any more.
     None,
 }
 
@@ -104,13 +111,14 @@ impl<'a> Recorder<'a> {
         while !self.soak.recorders_stop() {
             take = self.live(take);
         }
+        self.let_go(&mut take, false);
         self.remove(&take.life);
         thread::sleep(AWAY);
         self.put_away();
     }
 
     /// One life and the beginning of the next.
-    fn live(&mut self, mut take: Take) -> Take {
+    fn live(&mut self, mut take: Take<'a>) -> Take<'a> {
         if self.way == Way::Coded {
             return self.lie(take);
         }
@@ -123,6 +131,7 @@ impl<'a> Recorder<'a> {
             self.grow(&mut take);
         }
         if self.dice.happens(40) {
+            self.let_go(&mut take, false);
             return self.cut_or_take_away(take);
         }
         if self.dice.happens(60) {
@@ -130,6 +139,7 @@ impl<'a> Recorder<'a> {
             self.declare(&mut take);
         } else {
             self.soak.tally.count("ends without a word");
+            self.let_go(&mut take, false);
         }
         self.stay();
         if self.dice.happens(40) && take.life.frames() > 0 && self.has_been_seen(&take.life) {
@@ -142,7 +152,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// The life of a file that is there as a whole.
-    fn lie(&mut self, take: Take) -> Take {
+    fn lie(&mut self, take: Take<'a>) -> Take<'a> {
         self.soak.tally.count("coded files");
         self.stay();
         let fate = *self.dice.pick(&[Fate::Replace, Fate::Remove]);
@@ -164,7 +174,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// The same file with other sound somewhere in it.
-    fn edit(&mut self, take: Take) -> Take {
+    fn edit(&mut self, take: Take<'a>) -> Take<'a> {
         let old = take.life;
         let at = old.header + self.dice.below(old.len() - old.header);
         let bytes = (1 + self.dice.below(MOST_EDITED)).min(old.len() - at);
@@ -182,12 +192,12 @@ impl<'a> Recorder<'a> {
     }
 
     /// In the middle of its growth.
-    fn cut_or_take_away(&mut self, take: Take) -> Take {
+    fn cut_or_take_away(&mut self, take: Take<'a>) -> Take<'a> {
         let fate = *self.dice.pick(&[Fate::CutShort, Fate::CutShort, Fate::Replace, Fate::Remove]);
         self.seal(take, fate)
     }
 
-    fn seal(&mut self, take: Take, fate: Fate) -> Take {
+    fn seal(&mut self, take: Take<'a>, fate: Fate) -> Take<'a> {
         match fate {
             Fate::Replace => {
                 self.soak.tally.count("replaced");
@@ -218,7 +228,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Writes for a while, at its own pace, with pauses.
-    fn grow(&mut self, take: &mut Take) {
+    fn grow(&mut self, take: &mut Take<'a>) {
         let speed = *self.dice.pick(&[1, 1, 1, 2, 4]);
         let end = Instant::now() + Duration::from_millis(self.dice.within(2_000..self.soak.plan.growth));
         if self.dice.happens(20) {
@@ -251,18 +261,68 @@ impl<'a> Recorder<'a> {
         u64::from(self.sort.spec.rate) * self.sort.spec.frame_bytes() as u64
     }
 
-    fn write(&self, take: &mut Take, bytes: u64) {
+    fn write(&mut self, take: &mut Take<'a>, bytes: u64) {
         let room = (MOST * self.bytes_a_second()).saturating_sub(take.life.len());
         let bytes = take.tone.take(bytes.min(room) as usize);
         if !bytes.is_empty() {
-            take.pen.write(&take.life, &bytes);
+            self.put_down(take, &bytes);
         }
     }
 
+    fn put_down(&mut self, take: &mut Take<'a>, bytes: &[u8]) {
+        match &mut take.pen {
+            Pen::File(file) => take.life.write(bytes, |bytes| file.write_all(bytes).unwrap()),
+            Pen::Upload(upload) => self.send(&take.life, upload, bytes),
+            Pen::None => unreachable!("it does not grow"),
+        }
+    }
+
+    /// In pieces, of which one may be the last of its connection.
+    fn send(&mut self, life: &Life, upload: &mut Upload<'a>, bytes: &[u8]) {
+        let mut pieces = bytes.chunks(PIECE);
+        if self.dice.happens(5)
+            && let Some(piece) = pieces.next()
+        {
+            self.soak.tally.count("uploads that broke and went on");
+            let came = self.dice.below(piece.len() as u64) as usize;
+            let how = *self.dice.pick(&[Break::Closed, Break::Reset, Break::Forgotten]);
+            let pause = if self.dice.happens(30) { self.dice.below(3_500) } else { 0 };
+            upload.write_broken(life, piece, came, how, Duration::from_millis(pause));
+        }
+        pieces.for_each(|piece| life.write(piece, |piece| upload.write(piece)));
+    }
+
+    /// From now on it is a file like any other; whether it is known to have ended.
+    fn let_go(&mut self, take: &mut Take<'a>, ended: bool) -> bool {
+        let life = &take.life;
+        match std::mem::replace(&mut take.pen, Pen::None) {
+            Pen::File(_) | Pen::None => false,
+            Pen::Upload(upload) => {
+                let says_so = ended && upload.is_last;
+                if says_so {
+                    life.declare();
+                }
+                // The others lose their connection.
+                if says_so || !upload.is_last && self.dice.happens(50) {
+                    upload.end();
+                }
+                self.has_what_was_sent(life);
+                says_so
+            }
+        }
+    }
+
+    /// No byte was lost, none doubled.
+    fn has_what_was_sent(&self, life: &Life) {
+        let (file, truth) = (fs::read(self.file()).unwrap(), fs::read(&life.truth).unwrap());
+        assert!(file == truth, "a file of {} bytes is not what was sent: {life:?}", file.len());
+    }
+
     /// A recording where there is none.
-    fn begin(&mut self) -> Take {
+    fn begin(&mut self) -> Take<'a> {
         match self.way {
             Way::File => self.open(),
+            Way::Upload => self.upload(),
             Way::Coded => {
                 // What is not said to have ended may be a copy that is not whole yet.
                 self.describe(true);
@@ -271,8 +331,23 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// One that is sent.
+    fn upload(&mut self) -> Take<'a> {
+        self.soak.tally.count("uploads");
+        self.describe(false);
+        let life = self.soak.archive.conceive(&self.sort, Birth::New);
+        let mut tone = self.tone(&life);
+        let first = tone.take(1 + self.dice.below(PIECE as u64) as usize);
+        life.keep(&first);
+        let (soak, is_last, mut begun) = (self.soak, self.dice.happens(60), None);
+        life.be_born(first.len() as u64, || {
+            begun = Some(Upload::begin(soak, &self.sort.name, self.file(), is_last, &first));
+        });
+        Take { life, tone, pen: Pen::Upload(begun.unwrap()) }
+    }
+
     /// A coded file, perhaps in the place of another.
-    fn put(&mut self, old: Option<&Life>) -> Take {
+    fn put(&mut self, old: Option<&Life>) -> Take<'a> {
         let is_alike =
             |coded: &&Coded| (Some(coded.extension), coded.spec) == (self.sort.coded, self.sort.spec);
         let alike: Vec<&Coded> = self.soak.coded.iter().filter(is_alike).collect();
@@ -293,7 +368,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// A file that grows.
-    fn open(&mut self) -> Take {
+    fn open(&mut self) -> Take<'a> {
         self.describe(false);
         let life = self.soak.archive.conceive(&self.sort, Birth::New);
         let mut tone = self.tone(&life);
@@ -315,7 +390,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Another file in the place of this one.
-    fn replace(&mut self, old: &Life) -> Take {
+    fn replace(&mut self, old: &Life) -> Take<'a> {
         let life = self.soak.archive.conceive(&self.sort, Birth::InPlace);
         let mut tone = self.tone(&life);
         let bytes = self.seconds(10);
@@ -331,7 +406,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// The same file with only its first bytes, which goes on with other sound.
-    fn cut_short(&mut self, take: Take) -> Take {
+    fn cut_short(&mut self, take: Take<'a>) -> Take<'a> {
         let old = take.life;
         let sound = old.len() - old.header.min(old.len());
         let left = old.header.min(old.len()) + if self.dice.happens(20) { 0 } else { self.dice.below(sound) };
@@ -353,8 +428,25 @@ impl<'a> Recorder<'a> {
         Take { life, tone, pen: Pen::File(file) }
     }
 
-    fn remove(&self, life: &Life) {
-        life.lose(Loss::Removed, || fs::remove_file(self.file()).unwrap());
+    fn remove(&mut self, life: &Life) {
+        let by_request = self.way == Way::Upload && self.dice.happens(60);
+        life.lose(Loss::Removed, || {
+            if by_request { self.delete() } else { fs::remove_file(self.file()).unwrap() }
+        });
+    }
+
+    /// Has the server remove it, as soon as it knows that nothing is sent any more.
+    fn delete(&self) {
+        self.soak.tally.count("removed by DELETE");
+        let target = format!("/audio/{}", self.sort.name);
+        let ask =
+            || Client::new(self.soak.address).ask("DELETE", &target, &[token()], &Manner::PATIENT, &|| false);
+        let mut reply = ask();
+        while reply.status == 409 && !self.soak.has_failed() {
+            thread::sleep(Duration::from_millis(20));
+            reply = ask();
+        }
+        assert!(reply.status == 204 || self.soak.has_failed(), "`{target}` is not removed: {reply:?}");
     }
 
     fn tone(&self, life: &Life) -> Tone {
@@ -362,7 +454,10 @@ impl<'a> Recorder<'a> {
     }
 
     /// Says that it has ended, and what a WAV header should have said.
-    fn declare(&self, take: &mut Take) {
+    fn declare(&mut self, take: &mut Take<'a>) {
+        if self.let_go(take, true) {
+            return;
+        }
         if self.sort.header > 0 && take.life.number.is_multiple_of(2) {
             let data = u32::try_from(take.life.len() - self.sort.header).unwrap();
             let file = OpenOptions::new().write(true).open(self.file()).unwrap();
@@ -381,7 +476,8 @@ impl<'a> Recorder<'a> {
     }
 
     fn put_away(&self) {
-        fs::remove_file(self.sidecar()).unwrap();
+        let removed = fs::remove_file(self.sidecar());
+        assert!(removed.is_ok() || self.way == Way::Upload, "there is no sidecar of {}", self.sort.name);
     }
 
     fn another_name(&mut self) {
@@ -391,15 +487,20 @@ impl<'a> Recorder<'a> {
         let folder = if self.names.is_multiple_of(3) { "sub/" } else { "" };
         let name = format!("{folder}show-{}-{}", self.number, self.names);
         self.sort = match self.way {
-            Way::File => self.sort_of_file(name.clone()),
+            Way::File => self.sort_of_file(name.clone(), &SORTS),
+            Way::Upload => self.sort_of_file(name.clone(), &SENT),
             Way::Coded => self.sort_of_coded(name.clone()),
         };
         self.soak.names.lock()[self.number] = name;
     }
 
-    fn sort_of_file(&mut self, name: String) -> Sort {
-        let (spec, is_wav) = *self.dice.pick(&SORTS);
-        self.extension = if is_wav { "wav" } else { *self.dice.pick(&["pcm", "raw"]) };
+    fn sort_of_file(&mut self, name: String, sorts: &[(&str, bool)]) -> Sort {
+        let (spec, is_wav) = *self.dice.pick(sorts);
+        self.extension = match self.way {
+            _ if is_wav => "wav",
+            Way::File => *self.dice.pick(&["pcm", "raw"]),
+            _ => "pcm",
+        };
         let header = if is_wav { WAV_HEADER } else { 0 };
         Sort { name, spec: spec.parse().unwrap(), header, coded: None }
     }
@@ -433,15 +534,6 @@ impl<'a> Recorder<'a> {
                 break;
             }
             thread::sleep(left.min(Duration::from_millis(200)));
-        }
-    }
-}
-
-impl Pen {
-    fn write(&mut self, life: &Life, bytes: &[u8]) {
-        match self {
-            Self::File(file) => life.write(bytes, |bytes| file.write_all(bytes).unwrap()),
-            Self::None => unreachable!("it does not grow"),
         }
     }
 }
