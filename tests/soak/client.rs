@@ -110,15 +110,23 @@ impl Client {
         manner: &Manner,
         leave: &dyn Fn() -> bool,
     ) -> Reply {
-        let mut request = format!("{method} {target} HTTP/1.1\r\nhost: soak\r\n");
-        headers.iter().for_each(|(name, value)| request += &format!("{name}: {value}\r\n"));
-        request += "\r\n";
+        self.exchange(request(method, target, headers).as_bytes(), method, manner, leave)
+    }
+
+    /// The same with a body, of which all that comes is wanted.
+    pub fn tell(&mut self, method: &str, target: &str, headers: &[(String, String)], body: &[u8]) -> Reply {
+        let length = ("content-length".to_owned(), body.len().to_string());
+        let request = request(method, target, &[headers, &[length]].concat()).into_bytes();
+        self.exchange(&[&request, body].concat(), method, &Manner::PATIENT, &|| false)
+    }
+
+    fn exchange(&mut self, request: &[u8], method: &str, manner: &Manner, leave: &dyn Fn() -> bool) -> Reply {
         let mut reply = Reply::nothing();
         // Nobody keeps a connection for so long that the server may be closing it.
         let socket = self.socket.take().map_or_else(|| TcpStream::connect(self.address), Ok);
         let Ok(mut socket) = socket else { return reply };
         socket.set_read_timeout(Some(THINK)).unwrap();
-        let sent = socket.write_all(request.as_bytes());
+        let sent = socket.write_all(request);
         let may_be_used_again = sent.is_ok() && read(&mut socket, &mut reply, method, manner, leave);
         reply.done = Instant::now();
         if reply.status == 0 {
@@ -132,6 +140,22 @@ impl Client {
         }
         reply
     }
+}
+
+fn request(method: &str, target: &str, headers: &[(String, String)]) -> String {
+    let mut request = format!("{method} {target} HTTP/1.1\r\nhost: soak\r\n");
+    headers.iter().for_each(|(name, value)| request += &format!("{name}: {value}\r\n"));
+    request + "\r\n"
+}
+
+/// The head of an answer, and nothing behind it; less of it if it breaks off.
+pub fn read_head(socket: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && socket.read(&mut byte).is_ok_and(|read| read > 0) {
+        head.extend(byte);
+    }
+    String::from_utf8_lossy(&head).into_owned()
 }
 
 /// Reads an answer; whether another can be had of the same connection.

@@ -5,9 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tailcast_codecs::PcmSpec;
+use tailcast_codecs::format::{Format, Parameters};
+use tailcast_codecs::{Cut, PcmSpec};
 
 use crate::program;
+use crate::source;
 use crate::tone::Tone;
 
 /// What they are: some chunks each, and together more than the server keeps of what it has decoded.
@@ -18,6 +20,8 @@ const SORTS: [(&str, &str, u64); 3] = [
 ];
 /// Of each sort.
 const EACH: u64 = 2;
+/// Of what sources send.
+const SECONDS: usize = 10;
 
 pub struct Coded {
     pub extension: &'static str,
@@ -37,6 +41,15 @@ pub fn make(folder: &Path, seed: u64) -> Vec<Coded> {
         Coded { extension, spec, frames, bytes }
     })
     .collect()
+}
+
+/// An MP3 of some seconds for sources, without its header: packets that can be sent one behind the other, again and again.
+pub fn packets(folder: &Path, seed: u64) -> Vec<u8> {
+    let spec: PcmSpec = source::PCM.parse().unwrap();
+    let pcm = Tone::new(spec, seed ^ 1 << 49).take(SECONDS * spec.rate as usize * spec.frame_bytes());
+    let codec = Format::Mp3.codec(spec, Parameters::default()).unwrap();
+    let header = Cut::new(codec.grid(), 0).header_len() as usize;
+    encoded(folder, "mp3", spec, &pcm).split_off(header)
 }
 
 fn encoded(folder: &Path, extension: &str, spec: PcmSpec, pcm: &[u8]) -> Vec<u8> {

@@ -66,6 +66,8 @@ pub struct Life {
     pub header: u64,
     /// What its file is called like, if that is coded: its bytes are then counted as those of the sound in it.
     pub coded: Option<&'static str>,
+    /// Bytes that are written at once, if somebody else writes it.
+    pub piece: Option<u64>,
     pub birth: Birth,
     /// Every byte that was ever in it; of a coded file all of them.
     pub truth: PathBuf,
@@ -113,6 +115,37 @@ impl Life {
         };
         deed();
         self.history.lock().written[at].0.done = Some(Instant::now());
+    }
+
+    /// Is written by somebody else, who may come to no more than `most` bytes in all before it is looked again. The first time
+    /// it is born by that. `look` tells how long the file is, and from when on it was as long as that.
+    pub fn be_written(&self, most: u64, look: impl FnOnce() -> (Instant, u64)) {
+        {
+            let mut history = self.history.lock();
+            match history.written.last_mut() {
+                Some((_, len)) => *len = most,
+                None => {
+                    history.born = Deed::begin();
+                    let born = history.born;
+                    history.written.push((born, most));
+                }
+            }
+        }
+        let (looked, len) = look();
+        let mut history = self.history.lock();
+        let begun = history.written.pop().map_or(looked, |(deed, _)| deed.begun);
+        let deed = Deed { begun, done: Some(Instant::now()) };
+        history.born.done = history.born.done.or(deed.done);
+        if history.written.last().is_none_or(|(_, before)| *before != len) {
+            history.written.push((deed, len));
+        }
+        // It may have gone on since.
+        history.written.push((Deed { begun: looked, done: None }, most));
+    }
+
+    /// Nobody else writes it any more, since it was looked the last time.
+    pub fn stand_still(&self) {
+        self.history.lock().written.pop();
     }
 
     /// Adds to the truth.
@@ -196,7 +229,7 @@ impl Life {
     }
 
     /// All lengths in frames at which the file may have been seen from one moment to another: before and after each
-    /// write, and where the system goes on to another page in the middle of it.
+    /// write, and where the system goes on to another page in the middle of it, or who writes to another piece.
     pub fn frames_between(&self, from: Instant, until: Instant) -> Vec<u64> {
         const PAGE: u64 = 4096;
         let history = self.history.lock();
@@ -205,7 +238,9 @@ impl Life {
         for (deed, len) in &history.written {
             if deed.may_be_within(from, until) {
                 lengths.extend([before, *len]);
-                lengths.extend((before / PAGE + 1..=len / PAGE).map(|page| page * PAGE));
+                for piece in [Some(PAGE), self.piece].into_iter().flatten() {
+                    lengths.extend((before / piece + 1..=len / piece).map(|number| number * piece));
+                }
             } else if deed.begun < from {
                 lengths = vec![*len];
             }
@@ -270,7 +305,7 @@ impl Life {
 
 impl fmt::Debug for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, name, spec, header, coded, birth, truth, history } = self;
+        let Self { number, name, spec, header, coded, birth, truth, history, .. } = self;
         let History { born, written, declared, lost } = &*history.lock();
         let since = |at: Instant| at.saturating_duration_since(born.begun).as_secs_f64();
         let truth = truth.display();
@@ -309,6 +344,8 @@ pub struct Sort {
     pub header: u64,
     /// The extension, if it is a coded file's.
     pub coded: Option<&'static str>,
+    /// Bytes that are written at once, if somebody else writes it.
+    pub piece: Option<u64>,
 }
 
 /// All lives of all names.
@@ -327,11 +364,12 @@ impl Archive {
     /// A life that is about to begin. Its number makes its sound another than any other's.
     pub fn conceive(&self, sort: &Sort, birth: Birth) -> Arc<Life> {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        let Sort { name, spec, header, coded } = sort.clone();
+        let Sort { name, spec, header, coded, piece } = sort.clone();
         let truth = self.folder.join(number.to_string());
         File::create(&truth).unwrap();
         let history = History { born: Deed::begin(), written: vec![], declared: None, lost: None };
-        let life = Life { number, name, spec, header, coded, birth, truth, history: Mutex::new(history) };
+        let history = Mutex::new(history);
+        let life = Life { number, name, spec, header, coded, piece, birth, truth, history };
         let life = Arc::new(life);
         self.lives.lock().entry(sort.name.clone()).or_default().push(Arc::clone(&life));
         life

@@ -24,6 +24,7 @@ mod refusal;
 mod replica;
 mod report;
 mod request;
+mod source;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
@@ -116,13 +117,13 @@ fn soak(plan: Plan) {
     println!("SEED={}", plan.seed);
     let (root, kept, decoded) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
     recorder::make_folders(root.path());
-    let coded = coded::make(kept.path(), plan.seed);
+    let (coded, mp3) = (coded::make(kept.path(), plan.seed), coded::packets(kept.path(), plan.seed));
     let tokens = kept.path().join("tokens");
     fs::write(&tokens, upload::TOKEN).unwrap();
     let mut server = serve(root.path(), decoded.path(), &tokens);
     machine::metrics(server.address);
     let before = Takes::of(&server);
-    let soak = Soak::new(plan, root.path(), kept.path(), server.address, coded);
+    let soak = Soak::new(plan, root.path(), kept.path(), server.address, coded, mp3);
     let mut wrong = go_on(&soak, &server);
     if wrong.is_empty() {
         wrong = after(&soak, &mut server, before, decoded.path());

@@ -16,6 +16,7 @@ use crate::client::{Client, Manner};
 use crate::coded::Coded;
 use crate::dice::Dice;
 use crate::life::{Birth, Life, Loss, Sort, sidecar};
+use crate::source::{self, Source};
 use crate::stage::Soak;
 use crate::tone::Tone;
 use crate::upload::{Break, PIECE, Upload, token};
@@ -64,14 +65,17 @@ enum Way {
     File,
     /// Sent to the server.
     Upload,
+    /// Sent to it by an encoder, as to Icecast.
+    Source,
     /// As a coded file that is put there as a whole.
     Coded,
 }
 
 /// Each has one recorder at least.
-const WAYS: [Way; 3] = [Way::File, Way::Upload, Way::Coded];
+const WAYS: [Way; 4] = [Way::File, Way::Upload, Way::Source, Way::Coded];
 /// What it goes on with under another name.
-const WAYS_AFTER: [Way; 6] = [Way::File, Way::File, Way::File, Way::Upload, Way::Upload, Way::Coded];
+const WAYS_AFTER: [Way; 8] =
+    [Way::File, Way::File, Way::File, Way::Upload, Way::Upload, Way::Source, Way::Source, Way::Coded];
 
 /// A life that is being recorded.
 struct Take<'a> {
@@ -84,6 +88,7 @@ struct Take<'a> {
 enum Pen<'a> {
     File(File),
     Upload(Upload<'a>),
+    Source(Source<'a>),
     /// It does not grow, or not any more.
     None,
 }
@@ -99,7 +104,13 @@ enum Fate {
 
 impl<'a> Recorder<'a> {
     pub fn new(soak: &'a Soak, number: usize) -> Self {
-        let sort = Sort { name: String::new(), spec: SORTS[0].0.parse().unwrap(), header: 0, coded: None };
+        let sort = Sort {
+            name: String::new(),
+            spec: SORTS[0].0.parse().unwrap(),
+            header: 0,
+            coded: None,
+            piece: None,
+        };
         let dice = Dice::new(soak.plan.seed, number as u64 + 1);
         Self { soak, dice, number, names: 0, sort, extension: "pcm", way: Way::File }
     }
@@ -127,7 +138,7 @@ impl<'a> Recorder<'a> {
             // Long enough to count as its end; but it was not.
             self.soak.tally.count("pauses that counted as ends");
             let pause = self.dice.within(2_500..5_000);
-            self.wait(pause);
+            self.pause(&take, pause);
             self.grow(&mut take);
         }
         if self.dice.happens(40) {
@@ -240,7 +251,7 @@ impl<'a> Recorder<'a> {
         while Instant::now() < end && !self.soak.recorders_stop() {
             let pause =
                 if self.dice.happens(4) { self.dice.within(500..1_300) } else { self.dice.within(20..350) };
-            self.wait(pause);
+            self.pause(take, pause);
             let now = Instant::now();
             owed += (now - last).as_secs_f64() * f64::from(speed) * self.bytes_a_second() as f64;
             last = now;
@@ -263,6 +274,9 @@ impl<'a> Recorder<'a> {
 
     fn write(&mut self, take: &mut Take<'a>, bytes: u64) {
         let room = (MOST * self.bytes_a_second()).saturating_sub(take.life.len());
+        if let Pen::Source(source) = &mut take.pen {
+            return source.play(&take.life, bytes.min(room));
+        }
         let bytes = take.tone.take(bytes.min(room) as usize);
         if !bytes.is_empty() {
             self.put_down(take, &bytes);
@@ -273,7 +287,7 @@ impl<'a> Recorder<'a> {
         match &mut take.pen {
             Pen::File(file) => take.life.write(bytes, |bytes| file.write_all(bytes).unwrap()),
             Pen::Upload(upload) => self.send(&take.life, upload, bytes),
-            Pen::None => unreachable!("it does not grow"),
+            Pen::Source(_) | Pen::None => unreachable!("that is not written here"),
         }
     }
 
@@ -309,6 +323,13 @@ impl<'a> Recorder<'a> {
                 self.has_what_was_sent(life);
                 says_so
             }
+            Pen::Source(source) => {
+                if ended {
+                    life.declare();
+                }
+                source.end(life, self.dice.happens(50), ended);
+                ended
+            }
         }
     }
 
@@ -323,6 +344,7 @@ impl<'a> Recorder<'a> {
         match self.way {
             Way::File => self.open(),
             Way::Upload => self.upload(),
+            Way::Source => self.source(),
             Way::Coded => {
                 // What is not said to have ended may be a copy that is not whole yet.
                 self.describe(true);
@@ -344,6 +366,15 @@ impl<'a> Recorder<'a> {
             begun = Some(Upload::begin(soak, &self.sort.name, self.file(), is_last, &first));
         });
         Take { life, tone, pen: Pen::Upload(begun.unwrap()) }
+    }
+
+    /// One that an encoder sends.
+    fn source(&mut self) -> Take<'a> {
+        self.soak.tally.count("sources");
+        self.describe(false);
+        let life = self.soak.archive.conceive(&self.sort, Birth::New);
+        let source = Source::begin(self.soak, &life, self.file(), self.dice.number());
+        Take { tone: self.tone(&life), life, pen: Pen::Source(source) }
     }
 
     /// A coded file, perhaps in the place of another.
@@ -429,10 +460,14 @@ impl<'a> Recorder<'a> {
     }
 
     fn remove(&mut self, life: &Life) {
-        let by_request = self.way == Way::Upload && self.dice.happens(60);
+        let by_request = self.is_sent() && self.dice.happens(60);
         life.lose(Loss::Removed, || {
             if by_request { self.delete() } else { fs::remove_file(self.file()).unwrap() }
         });
+    }
+
+    fn is_sent(&self) -> bool {
+        matches!(self.way, Way::Upload | Way::Source)
     }
 
     /// Has the server remove it, as soon as it knows that nothing is sent any more.
@@ -477,7 +512,7 @@ impl<'a> Recorder<'a> {
 
     fn put_away(&self) {
         let removed = fs::remove_file(self.sidecar());
-        assert!(removed.is_ok() || self.way == Way::Upload, "there is no sidecar of {}", self.sort.name);
+        assert!(removed.is_ok() || self.is_sent(), "there is no sidecar of {}", self.sort.name);
     }
 
     fn another_name(&mut self) {
@@ -489,6 +524,7 @@ impl<'a> Recorder<'a> {
         self.sort = match self.way {
             Way::File => self.sort_of_file(name.clone(), &SORTS),
             Way::Upload => self.sort_of_file(name.clone(), &SENT),
+            Way::Source => self.sort_of_source(name.clone()),
             Way::Coded => self.sort_of_coded(name.clone()),
         };
         self.soak.names.lock()[self.number] = name;
@@ -502,13 +538,24 @@ impl<'a> Recorder<'a> {
             _ => "pcm",
         };
         let header = if is_wav { WAV_HEADER } else { 0 };
-        Sort { name, spec: spec.parse().unwrap(), header, coded: None }
+        Sort { name, spec: spec.parse().unwrap(), header, coded: None, piece: None }
+    }
+
+    fn sort_of_source(&mut self, name: String) -> Sort {
+        self.extension = "pcm";
+        Sort {
+            name,
+            spec: source::PCM.parse().unwrap(),
+            header: 0,
+            coded: None,
+            piece: Some(source::DECODED),
+        }
     }
 
     fn sort_of_coded(&mut self, name: String) -> Sort {
         let coded = self.dice.pick(&self.soak.coded);
         self.extension = coded.extension;
-        Sort { name, spec: coded.spec, header: 0, coded: Some(coded.extension) }
+        Sort { name, spec: coded.spec, header: 0, coded: Some(coded.extension), piece: None }
     }
 
     fn file(&self) -> PathBuf {
@@ -523,6 +570,14 @@ impl<'a> Recorder<'a> {
     fn header(&self) -> Vec<u8> {
         let unknown = if self.number.is_multiple_of(2) { u32::MAX } else { 0 };
         wav_header(self.sort.spec, unknown)
+    }
+
+    /// Waits while it is recorded.
+    fn pause(&self, take: &Take<'a>, milliseconds: u64) {
+        match &take.pen {
+            Pen::Source(source) => source.pause(&take.life, Duration::from_millis(milliseconds)),
+            _ => self.wait(milliseconds),
+        }
     }
 
     /// Waits, unless all is over.

@@ -37,6 +37,8 @@ pub struct Soak {
     pub archive: Archive,
     /// What there is to be put among the recordings.
     pub coded: Vec<Coded>,
+    /// What sources send.
+    pub mp3: Vec<u8>,
     /// Of each recorder the name under which it records.
     pub names: Mutex<Vec<String>>,
     pub tally: Tally,
@@ -57,13 +59,21 @@ pub const ALL_LEAVE: u8 = 3;
 pub const ALL_GONE: u8 = 4;
 
 impl Soak {
-    pub fn new(plan: Plan, root: &Path, kept: &Path, address: SocketAddr, coded: Vec<Coded>) -> Self {
+    pub fn new(
+        plan: Plan,
+        root: &Path,
+        kept: &Path,
+        address: SocketAddr,
+        coded: Vec<Coded>,
+        mp3: Vec<u8>,
+    ) -> Self {
         Self {
             plan,
             root: root.to_owned(),
             address,
             archive: Archive::new(kept),
             coded,
+            mp3,
             names: Mutex::new(vec![String::new(); plan.recorders]),
             tally: Tally::default(),
             unjudged: Mutex::default(),
