@@ -122,6 +122,9 @@ impl<'a> Recorder<'a> {
         while !self.soak.recorders_stop() {
             take = self.live(take);
         }
+        if self.soak.has_failed() {
+            return;
+        }
         self.let_go(&mut take, false);
         self.remove(&take.life);
         thread::sleep(AWAY);
@@ -140,6 +143,9 @@ impl<'a> Recorder<'a> {
             let pause = self.dice.within(2_500..5_000);
             self.pause(&take, pause);
             self.grow(&mut take);
+        }
+        if self.soak.has_failed() {
+            return take;
         }
         if self.dice.happens(40) {
             self.let_go(&mut take, false);
