@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use support::process::{Process, tailcast};
 use support::{Open, Reply, Root, Running, eventually, is_problem, sound};
@@ -424,6 +424,31 @@ async fn a_recording_that_is_lost_has_no_state_any_more() {
     let now = find();
     assert!(now.status().unwrap().extent.frames < 44_100);
     assert!(recording.status().unwrap_err().to_string().contains("show"));
+}
+
+/// Without its sidecar it would be sound of another kind.
+#[test]
+fn a_recording_that_is_just_being_removed_with_its_sidecar_is_not_there_or_what_it_was() {
+    const OTHER: &str = "u8:8000:1";
+    let (root, removing) = (Root::new(), AtomicBool::new(true));
+    let catalogue = Catalogue::open(root.path(), PCM.parse().unwrap(), Duration::from_secs(600)).unwrap();
+    let name = RecordingName::parse("show").unwrap();
+    let wrong = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while removing.load(Ordering::Relaxed) {
+                root.growing("show", OTHER, &[128; 8000]);
+                fs::remove_file(root.file("show.pcm")).unwrap();
+                fs::remove_file(root.file("show.toml")).unwrap();
+            }
+        });
+        let end = Instant::now() + Duration::from_secs(2);
+        let mut found = std::iter::repeat_with(|| catalogue.find(&name)).take_while(|_| Instant::now() < end);
+        let wrong =
+            found.find_map(|found| found.ok().map(|it| it.spec()).filter(|spec| spec.to_string() != OTHER));
+        removing.store(false, Ordering::Relaxed);
+        wrong
+    });
+    assert_eq!(wrong, None);
 }
 
 /// Two recordings that start in silence start alike.

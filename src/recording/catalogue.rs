@@ -313,6 +313,9 @@ impl Folder {
         // Of the file as it is now: it may have been cut short, or grown, since it was found.
         let metadata =
             Metadata::from_file(&file).map_err(|error| RecordingError::io(name.as_str(), error))?;
+        if beside.stamp.is_none() {
+            self.check_has_none(name, &metadata)?;
+        }
         let still = self.shelf.still(name, &metadata, self.index.still(name, &metadata));
         if is_coded(&file_name) && still < self.growth_timeout && !beside.sidecar.ended {
             return Err(RecordingError::BeingWritten(file_name));
@@ -328,6 +331,13 @@ impl Folder {
             still,
             growth_timeout: self.growth_timeout,
         })
+    }
+
+    /// That a file for which no sidecar was found has none, and was not removed with it just before.
+    fn check_has_none(&self, name: &RecordingName, file: &Metadata) -> Result<(), RecordingError> {
+        let (_, now) = self.locate(name)?;
+        let is_there = (now.dev(), now.ino()) == (file.dev(), file.ino());
+        if is_there { Ok(()) } else { Err(RecordingError::Replaced(name.to_string())) }
     }
 
     fn open_file(&self, file_name: &str) -> io::Result<File> {
