@@ -1,12 +1,14 @@
 //! The soak: a server on a folder in which recorders start, pause, stop, edit their files, cut them short, replace and
-//! remove them, while listeners of every kind come and go, some of them killed. No listener may get a wrong byte, no
-//! refusal may be without a reason, and when all have gone nothing may be left of them.
+//! remove them, put coded files among them, and send what they record over HTTP or as to Icecast, while listeners of every
+//! kind come and go, some of them killed. No listener may get a wrong byte, no refusal may be without a reason, and when all
+//! have gone nothing may be left of them.
 //!
 //! `cargo test` soaks for some seconds, `just soak` for an hour (`MINUTES=5 just soak` for less). `SEED=n` has the
 //! same chance again, `TAILCAST=path` another build of the program. It needs a `/proc`.
 //!
 //! What is right ([`judge`]) is told by the recorders' own files, of which every byte is kept with the time when it
-//! was written ([`life`]), and by servers that are started afresh on one of these, ended ([`replica`]).
+//! was written ([`life`]), and by servers that are started afresh on one of these, ended ([`replica`]). Of what is decoded
+//! here the file that it becomes is the truth ([`source`]).
 
 mod client;
 mod coded;

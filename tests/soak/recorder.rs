@@ -1,5 +1,6 @@
 //! A recorder: records one life after another, pauses, stops with and without a word, edits what has ended, cuts its
-//! file short, puts another in its place, takes it away and comes again, under the same name or another.
+//! file short, puts another in its place, takes it away and comes again, under the same name or another. Under each name it does so
+//! in one [`Way`].
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
