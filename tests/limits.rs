@@ -348,7 +348,11 @@ fn plain(name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_rules_and_the_dashboard_ask_for_is_told() {
-    let (_root, server) = limited(|_| ()).await;
+    let (root, server) = limited(|_| ()).await;
+    // What is kept of coded files is told when somebody has heard one.
+    root.write("coded.toml", "ended = true\n");
+    root.write("coded.mp3", server.get("/audio/show.mp3").await.body);
+    assert_eq!(server.get("/audio/coded.wav").await.status, 200);
     let metrics = server.get("/metrics").await.text();
     let told: BTreeSet<String> = metrics
         .lines()
