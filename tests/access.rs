@@ -413,6 +413,38 @@ async fn a_signature_opens_its_recording_in_every_way_and_no_other() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_private_is_so_while_it_is_renamed() {
+    let root = Root::new();
+    root.write("a.toml", format!("pcm = '{PCM}'\nprivate = true\nended = true\n"));
+    root.write("a.pcm", sound::noise(RATE as usize, 1, 1));
+    let server = Running::with(&root, |config| {
+        config.access = settings(TokensFor::Private);
+        config.ingest.tokens = Some(Tokens::parse("right").unwrap());
+        config.ingest.sync = tailcast::ingest::Sync::Never;
+    })
+    .await;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let renaming = async {
+        let client = reqwest::Client::new();
+        for number in 0..3000 {
+            let (old, new) = if number % 2 == 0 { ("a", "b") } else { ("b", "a") };
+            let change = client.patch(server.url(&format!("/recordings/{old}"))).bearer_auth("right");
+            let change = change.header("content-type", "application/json");
+            let answer = change.body(format!("{{\"name\":\"{new}\"}}")).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{number}");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    };
+    let asking = async |path: &str| {
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            let reply = server.get(path).await;
+            assert_eq!(reply.status, 401, "{path}: {}", reply.text());
+        }
+    };
+    tokio::join!(renaming, asking("/audio/a.wav"), asking("/audio/b.wav"), asking("/recordings/b"));
+}
+
 /// The lists that a signature can open.
 const SIGNED: [&str; 5] =
     ["/feed.xml", "/recordings.m3u8", "/recordings.pls", "/recordings.xspf", "/status-json.xsl"];

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::{Reply, Root, Running, eventually, is_problem, sound};
+use tailcast::access::Tokens;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -136,6 +137,34 @@ async fn a_server_that_stops_keeps_what_came_and_the_recorder_goes_on_with_the_n
         send(&server, "PATCH", "/audio/show", &[PARTIAL, ("upload-offset", "4001")], &sent[4001..]).await;
     assert_eq!(reply.status, 200);
     assert_eq!(fs::read(root.file("show.pcm")).unwrap(), sent);
+}
+
+/// Without a proxy's next request being taken for what is still to come of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_refused_while_he_sends_reads_why_and_nobody_else_is_answered_there() {
+    let root = Root::new();
+    let server =
+        Running::with(&root, |config| config.ingest.tokens = Some(Tokens::parse("right").unwrap())).await;
+    let token = "Authorization: Bearer right\r\n";
+    for (line, headers, status) in [
+        ("PUT /audio/x", "", "401"),
+        ("PUT /x.mp3", "Content-Type: audio/mpeg\r\n", "401"),
+        ("PUT /audio/%FF", token, "400"),
+        ("PUT /recordings", token, "405"),
+        ("PATCH /audio/x", token, "415"),
+    ] {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        let head = format!("{line} HTTP/1.1\r\nHost: h\r\n{headers}Content-Length: 3000000\r\n\r\n");
+        let mut sent = head.into_bytes();
+        sent.resize(sent.len() + 3_000_000, 7);
+        socket.write_all(&sent).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.get(9..12), Some(status), "{line}: {answer}");
+        assert!(answer.contains("connection: close\r\n"), "{line}: {answer}");
+    }
+    let none = server.raw("PUT /audio/x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(none.matches("HTTP/1.1 ").count(), 2, "{none}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

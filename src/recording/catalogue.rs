@@ -45,6 +45,9 @@ const DEFAULT_PCM: PcmSpec =
 /// How long a sidecar may stay empty on its way to being written again.
 const REWRITE: Duration = Duration::from_secs(2);
 
+/// How often a sidecar is looked for beside a file that changes meanwhile.
+const TRIES: usize = 10;
+
 /// Bytes that a sidecar may have.
 pub(crate) const SIDECAR_MOST: u64 = 64 * 1024;
 
@@ -195,7 +198,20 @@ impl Folder {
     fn find(&self, name: &RecordingName) -> Result<Arc<Recording>, RecordingError> {
         match self.still_good(name)? {
             Some(known) => Ok(known),
-            None => self.shelf.get_or_open(name, || self.open(name, true)),
+            None => {
+                let mut opened = false;
+                let found = self.shelf.get_or_open(name, || {
+                    opened = true;
+                    self.open(name, true)
+                });
+                match found {
+                    // By whoever was looking for it already, perhaps before it was there.
+                    Err(RecordingError::NotFound(_)) if !opened => {
+                        self.shelf.get_or_open(name, || self.open(name, true))
+                    }
+                    found => found,
+                }
+            }
         }
     }
 
@@ -305,16 +321,9 @@ impl Folder {
             error if is_not_there(&error) || leads_out(&error) => RecordingError::NotFound(name.to_string()),
             error => RecordingError::io(name.as_str(), error),
         })?;
-        let mut beside =
-            self.sidecar(name)?.ok_or_else(|| RecordingError::SidecarBeingWritten(name.to_string()))?;
+        let (mut beside, metadata) = self.described(name, &file)?;
         if with_cover {
             beside.cover = self.cover(name, &beside.sidecar, None);
-        }
-        // Of the file as it is now: it may have been cut short, or grown, since it was found.
-        let metadata =
-            Metadata::from_file(&file).map_err(|error| RecordingError::io(name.as_str(), error))?;
-        if beside.stamp.is_none() {
-            self.check_has_none(name, &metadata)?;
         }
         let still = self.shelf.still(name, &metadata, self.index.still(name, &metadata));
         if is_coded(&file_name) && still < self.growth_timeout && !beside.sidecar.ended {
@@ -333,11 +342,26 @@ impl Folder {
         })
     }
 
-    /// That a file for which no sidecar was found has none, and was not removed with it just before.
-    fn check_has_none(&self, name: &RecordingName, file: &Metadata) -> Result<(), RecordingError> {
-        let (_, now) = self.locate(name)?;
-        let is_there = (now.dev(), now.ino()) == (file.dev(), file.ino());
-        if is_there { Ok(()) } else { Err(RecordingError::Replaced(name.to_string())) }
+    /// What is beside a file that was just opened, and the file as it is by then: it may have been cut short, or grown, since it
+    /// was found.
+    fn described(&self, name: &RecordingName, file: &File) -> Result<(Beside, Metadata), RecordingError> {
+        let metadata = || Metadata::from_file(file).map_err(|error| RecordingError::io(name.as_str(), error));
+        for _ in 0..TRIES {
+            let before = metadata()?;
+            let beside =
+                self.sidecar(name)?.ok_or_else(|| RecordingError::SidecarBeingWritten(name.to_string()))?;
+            if beside.stamp.is_some() || self.has_stayed(name, &before)? {
+                return Ok((beside, metadata()?));
+            }
+        }
+        Err(RecordingError::Replaced(name.to_string()))
+    }
+
+    /// Whether a file has its name as it had `before`, and had it since: what is removed or renamed has its sidecar until then,
+    /// and without it would be public, and PCM of another kind. (A recorder's write changes its time as well.)
+    fn has_stayed(&self, name: &RecordingName, before: &Metadata) -> Result<bool, RecordingError> {
+        let what = |file: &Metadata| (file.dev(), file.ino(), file.ctime(), file.ctime_nsec());
+        Ok(what(&self.locate(name)?.1) == what(before))
     }
 
     fn open_file(&self, file_name: &str) -> io::Result<File> {
@@ -446,16 +470,11 @@ impl Folder {
     pub(super) fn look_again(&self, recording: &Recording) -> Result<Extent, RecordingError> {
         let Some(turn) = recording.turn() else { return recording.known() };
         let name = recording.name();
-        match self.locate(name) {
-            Ok((_, metadata)) if recording.is_file(metadata.dev(), metadata.ino()) => {}
-            Ok(_) => return Err(self.lost(recording, RecordingError::Replaced(name.to_string()))),
-            Err(RecordingError::NotFound(_)) => {
-                return Err(self.lost(recording, RecordingError::Removed(name.to_string())));
-            }
-            Err(error) => return Err(look_without(recording, &turn, error)),
-        }
-        let mut beside = match self.sidecar(name) {
+        let mut beside = match self.described_still(recording) {
             Ok(beside) => beside,
+            Err(error @ (RecordingError::Replaced(_) | RecordingError::Removed(_))) => {
+                return Err(self.lost(recording, error));
+            }
             Err(error) => return Err(look_without(recording, &turn, error)),
         };
         if let Some(beside) = &mut beside {
@@ -465,6 +484,27 @@ impl Folder {
             beside.cover = self.cover(name, &beside.sidecar, recording.cover());
         }
         recording.look(&turn, beside)
+    }
+
+    /// What is beside a recording that is open, if its name means its file still.
+    fn described_still(&self, recording: &Recording) -> Result<Option<Beside>, RecordingError> {
+        let name = recording.name();
+        let gone = |error| match error {
+            RecordingError::NotFound(name) => RecordingError::Removed(name),
+            error => error,
+        };
+        for _ in 0..TRIES {
+            let found = self.locate(name).map_err(gone)?;
+            if !recording.is_file(found.1.dev(), found.1.ino()) {
+                break;
+            }
+            let beside = self.sidecar(name)?;
+            let may_be_gone = beside.as_ref().is_some_and(|beside| beside.stamp.is_none());
+            if !may_be_gone || self.has_stayed(name, &found.1).map_err(gone)? {
+                return Ok(beside);
+            }
+        }
+        Err(RecordingError::Replaced(name.to_string()))
     }
 
     /// Whether what a sidecar says makes other bytes of a recording's file, or puts them elsewhere.

@@ -287,6 +287,7 @@ fn finish(router: Router<App>, paths: &'static str, mounts: bool, app: App, exch
         .fallback(async move |uri: Uri| no_such_path(&uri, paths))
         .with_state(app)
         .layer(axum::middleware::map_response(common_headers))
+        .layer(axum::middleware::from_fn(sent::hear_out))
         .layer(cors)
         .layer(axum::middleware::from_fn_with_state(options, plain_options))
         .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| {
