@@ -244,6 +244,28 @@ async fn a_damaged_header_of_aac_is_no_other_rate() {
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2, "there is but one recording, and its sidecar");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_header_of_aac_that_cannot_be_is_silence_of_one_packet() {
+    let root = Root::new();
+    let server = server(&root, 20).await;
+    let len = |body: &[u8], at: usize| {
+        usize::from(body[at + 3] & 3) << 11 | usize::from(body[at + 4]) << 3 | usize::from(body[at + 5] >> 5)
+    };
+    let fifth = (0..4).fold(0, |at, _| at + len(AAC, at));
+    let mut body = AAC.to_vec();
+    // It says that there are several packets behind it.
+    body[fifth + 6] |= 1;
+    for (mount, body) in [("whole", AAC), ("damaged", &body)] {
+        let head = format!("SOURCE /{mount} HTTP/1.0\r\n{PASSWORD}Content-Type: audio/aac\r\n");
+        drop(sent(&server, &head, body).await);
+        let file = format!("{mount}.pcm");
+        eventually("it is recorded", || bytes(&root, &file) > 0).await;
+    }
+    let whole = bytes_at_last(&root, "whole.pcm").await;
+    assert_eq!(bytes_at_last(&root, "damaged.pcm").await, whole);
+    assert_eq!(server.panics(), 0);
+}
+
 /// Of HE-AAC half the sound would be decoded, of other kinds nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn aac_that_cannot_be_decoded_whole_is_refused_by_its_name() {
