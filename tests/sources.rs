@@ -187,6 +187,27 @@ async fn what_is_no_sound_becomes_nothing() {
     assert_eq!(server.panics(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_nothing_but_tags_is_refused() {
+    let root = Root::new();
+    let server = server(&root, 20).await;
+    // A description of 34 bytes, and a comment of as many as there can be.
+    let mut body = b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0\0\0\x0a\xc4\x42\xf0".to_vec();
+    body.resize(42, 0);
+    body.extend(b"\x04\xff\xff\xff\0\0\0\0\x01\0\0\0\xf3\xff\xff\0A=");
+    body.resize(42 + 4 + 0xff_ffff, b'x');
+    let head = format!(
+        "PUT /tags HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {}\r\nContent-Type: audio/flac\r\n{PASSWORD}Expect: 100-continue\r\n",
+        body.len()
+    );
+    let (socket, answer) = sent(&server, &head, &body).await;
+    assert!(answer.contains("100"), "{answer}");
+    let told = tokio::time::timeout(Duration::from_secs(8), end_of(socket)).await.expect("it is answered").0;
+    assert!(told.contains("HTTP/1.1 415") && told.contains("no sound in 16777216 bytes"), "{told}");
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    assert_eq!(server.panics(), 0);
+}
+
 /// An AAC stream.
 const AAC: &[u8] = include_bytes!("../fixtures/aac-44k1.aac");
 

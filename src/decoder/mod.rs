@@ -26,7 +26,8 @@ use opus::Opus;
 #[error("{0}")]
 pub(crate) struct DecoderError(pub(crate) String);
 
-/// Bytes that one tag may have. Pictures are not read at all.
+/// Bytes that one tag may have; pictures are not to be read at all. Symphonia 0.6 takes these limits and heeds neither: who opens
+/// what strangers send has a bound of its own.
 const TAG_BYTES: usize = 64 * 1024;
 
 /// Opens what a source holds, by what is in it: what it is called may be wrong. Blocks.

@@ -1,6 +1,8 @@
 //! Coded sound that is sent, decoded as it comes.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Buf, Bytes};
 use symphonia::core::codecs::audio::AudioCodecParameters;
@@ -53,6 +55,9 @@ pub(crate) enum CodedError {
     /// Its rate or its channels cannot be recorded.
     #[error("{0}")]
     Spec(String),
+    /// So much has come without any that there need be none.
+    #[error("there is no sound in {MOST_SILENT} bytes of it (tags and pictures have to be shorter)")]
+    Silent,
     /// Whoever takes what is decoded takes no more.
     #[error("{}", .0.detail())]
     Taken(Problem),
@@ -64,6 +69,11 @@ pub(crate) enum CodedError {
 /// Packets in a row of which nothing can be made: behind these it is something else.
 const MOST_BROKEN: u32 = 256;
 
+/// Bytes in which there may be no sound, before the first of it and later. What reads tags keeps all of them, so that this is
+/// what bounds one source's memory: mostly to as much, to twenty-five times that if it sends nothing but the shortest tags.
+/// Covers, of which there may be several, have some megabytes.
+const MOST_SILENT: u64 = 16 * 1024 * 1024;
+
 /// Decodes what comes until it ends, and gives `take` the sound: as 16-bit little-endian PCM, in whole frames, and what that is.
 /// A packet that cannot be decoded is silence of its length. Blocks.
 ///
@@ -74,17 +84,21 @@ pub(crate) fn decode(
     coding: Coding,
     mut take: impl FnMut(PcmSpec, &[u8]) -> Result<(), Problem>,
 ) -> Result<(), CodedError> {
+    let silence = source.silence.clone();
     let mut format = match decoder::open(source) {
+        Err(_) if silence.is_over() => return Err(CodedError::Silent),
         Err(error) if is_end(&error) => return Ok(()),
         opened => opened.map_err(CodedError::Container)?,
     };
     let mut track = Track::of(&*format, coding)?;
     let (mut broken, mut pcm) = (0, Vec::new());
     loop {
-        match format.next_packet() {
+        match next(&mut *format) {
+            _ if silence.is_over() => return Err(CodedError::Silent),
             Ok(Some(packet)) => {
                 broken = 0;
                 if let Some(spec) = track.decode(&packet, &mut pcm)? {
+                    silence.ends();
                     take(spec, &pcm).map_err(CodedError::Taken)?;
                 }
             }
@@ -96,6 +110,14 @@ pub(crate) fn decode(
             Err(error) => return Err(CodedError::Container(error)),
         }
     }
+}
+
+/// The next packet. What is told in the midst of a stream (Ogg: of each title) is kept by what reads it until somebody has taken
+/// it, which would be for as long as a show lasts.
+fn next(format: &mut dyn FormatReader) -> Result<Option<Packet>, Error> {
+    let next = format.next_packet();
+    format.metadata().skip_to_latest();
+    next
 }
 
 fn is_end(error: &Error) -> bool {
@@ -174,22 +196,45 @@ fn trimmed<'a>(samples: &'a [i32], channels: u16, packet: &Packet) -> &'a [i32] 
     samples.get(start..end).unwrap_or_default()
 }
 
-/// A body as it comes, for a thread that waits for it.
+/// Bytes that have come since there was sound.
+#[derive(Debug, Clone, Default)]
+struct Silence(Arc<AtomicU64>);
+
+impl Silence {
+    fn goes_on(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn ends(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether there are as many as there may be.
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= MOST_SILENT
+    }
+}
+
+/// A body as it comes, for a thread that waits for it. It ends when there was no sound in it for too long.
 #[derive(Debug)]
 pub(crate) struct Source {
     pieces: mpsc::Receiver<Bytes>,
     piece: Bytes,
+    silence: Silence,
 }
 
 impl Source {
     /// Of what comes in pieces, until there can be no more of them.
     pub(crate) fn new(pieces: mpsc::Receiver<Bytes>) -> Self {
-        Self { pieces, piece: Bytes::new() }
+        Self { pieces, piece: Bytes::new(), silence: Silence::default() }
     }
 }
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.silence.is_over() {
+            return Ok(0);
+        }
         while self.piece.is_empty() {
             match self.pieces.blocking_recv() {
                 Some(piece) => self.piece = piece,
@@ -199,6 +244,7 @@ impl Read for Source {
         let len = self.piece.len().min(buffer.len());
         let (into, _) = buffer.split_at_mut(len);
         self.piece.copy_to_slice(into);
+        self.silence.goes_on(len);
         Ok(len)
     }
 }
@@ -217,4 +263,94 @@ impl MediaSource for Source {
     fn byte_len(&self) -> Option<u64> {
         None
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tailcast_codecs::ogg::{FIRST, LAST, PageHead, write_packet};
+
+    /// An Opus stream of one packet, silence, with a tag.
+    fn title(serial: u32, tag: &[u8]) -> Vec<u8> {
+        let head = b"OpusHead\x01\x02\0\0\x80\xbb\0\0\0\0\0";
+        let len = |bytes: usize| u32::try_from(bytes).unwrap().to_le_bytes();
+        let tags = [&b"OpusTags"[..], &len(0), &len(1), &len(tag.len()), tag].concat();
+        let mut out = Vec::new();
+        for (sequence, flags, granule, packet) in
+            [(0, FIRST, 0, &head[..]), (1, 0, 0, &tags), (2, LAST, 960, b"\xfc\xff\xfe")]
+        {
+            write_packet(PageHead { flags, granule, serial, sequence }, packet, &mut out);
+        }
+        out
+    }
+
+    /// Bytes that are decoded of it, and how that ends.
+    fn decoded(
+        pieces: impl IntoIterator<Item = Bytes> + Send,
+        coding: Coding,
+    ) -> (usize, Result<(), CodedError>) {
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::channel(1);
+            let pieces = pieces.into_iter().collect::<Vec<_>>();
+            scope.spawn(move || pieces.into_iter().all(|piece| sender.blocking_send(piece).is_ok()));
+            let mut len = 0;
+            let result = decode(Source::new(receiver), coding, |_, pcm| {
+                len += pcm.len();
+                Ok(())
+            });
+            (len, result)
+        })
+    }
+
+    #[test]
+    fn what_titles_tell_does_not_pile_up() {
+        let chain: Vec<u8> = (0..20).flat_map(|serial| title(serial, b"TITLE=one")).collect();
+        let (sender, receiver) = mpsc::channel(1);
+        sender.try_send(chain.into()).unwrap();
+        drop(sender);
+        let mut format = decoder::open(Source::new(receiver)).unwrap();
+        let mut titles = 1;
+        loop {
+            match next(&mut *format) {
+                Ok(Some(_)) => {}
+                Err(Error::ResetRequired) => titles += 1,
+                end => break assert!(matches!(end, Ok(None)), "{end:?}"),
+            }
+            assert!(format.metadata().is_latest(), "{titles}");
+        }
+        assert_eq!(titles, 20);
+    }
+
+    #[test]
+    fn tags_without_sound_are_refused_and_any_number_with_it_are_not() {
+        let piece = Bytes::from([&b"A="[..], &[b'x'; 1_000_000]].concat());
+        // More than there may be of silence in all of them, and less in each.
+        let titles = (0..20).map(|serial| Bytes::from(title(serial, &piece)));
+        let (len, result) = decoded(titles, Coding::Ogg);
+        assert!(result.is_ok() && len == 20 * 960 * 4, "{len} {result:?}");
+        // FLAC whose description is never the last; MP3 behind ever more of them; Ogg with one after another of no sound.
+        let mut flac = b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0\0\0\x0a\xc4\x42\xf0".to_vec();
+        flac.resize(42, 0);
+        let comment = {
+            let len = u32::try_from(piece.len()).unwrap();
+            let block = (len + 12).to_be_bytes();
+            [&[4], &block[1..], &[0; 4], &1_u32.to_le_bytes(), &len.to_le_bytes(), &piece].concat()
+        };
+        let id3 =
+            [&b"ID3\x04\0\0"[..], &[0, 0x3d, 4, 0x4c], b"TXXX", &[0, 0x3d, 4, 0x42, 0, 0, 3, 0], &piece[2..]];
+        let id3 = Bytes::from([&id3.concat()[..], &[b'x'; 2]].concat());
+        let mute = |serial| Bytes::from(title(serial, &piece)[..1_000_000].to_vec());
+        for (coding, first, more) in [
+            (Coding::Flac, Bytes::from(flac), vec![Bytes::from(comment); 20]),
+            (Coding::Mpeg, Bytes::new(), vec![id3; 20]),
+            (Coding::Aac, AAC.into(), vec![Bytes::from(vec![0; 1_000_000]); 20]),
+            (Coding::Ogg, title(99, b"A=").into(), (0..20).map(mute).collect()),
+        ] {
+            let (_, result) = decoded([first].into_iter().chain(more), coding);
+            let said = result.expect_err("it is refused").to_string();
+            assert!(said.contains("no sound in 16777216 bytes"), "{coding:?}: {said}");
+        }
+    }
+
+    const AAC: &[u8] = include_bytes!("../../fixtures/aac-44k1.aac");
 }
