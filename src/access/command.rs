@@ -83,8 +83,13 @@ enum Opened {
 }
 
 /// The lists that can be signed.
-const LISTS: [&str; 5] =
-    ["/feed.xml", "/recordings.m3u8", "/recordings.pls", "/recordings.xspf", "/status-json.xsl"];
+const LISTS: [&str; 5] = ["/feed.xml", "/recordings.m3u8", "/recordings.pls", "/recordings.xspf", WORDLESS];
+
+/// The list that has no words: what is signed with some opens nothing there.
+const WORDLESS: &str = "/status-json.xsl";
+
+/// What stands behind the name of a recording at `/recordings`.
+const OF_ONE: [&str; 4] = ["/events", "/chapters.json", "/cover.jpg", "/cover.png"];
 
 /// What may stand behind the `?` of a list.
 #[derive(Debug, Deserialize)]
@@ -153,10 +158,14 @@ fn list(url: &str, part: Part) -> Result<Opened, String> {
         return Err(format!("`{url}` is not at /audio, where alone a part can be opened"));
     }
     let unsigned = |why: &dyn fmt::Display| format!("`{url}` cannot be understood: {why}");
-    let query = url.split('#').next().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
+    let (path, query) = url.split('#').next().and_then(|url| url.split_once('?')).unwrap_or((url, ""));
     let uri: Uri = format!("/?{query}").parse().map_err(|error| unsigned(&error))?;
     let Query(query) = Query::<ListQuery>::try_from_uri(&uri).map_err(|error| unsigned(&error))?;
-    Ok(Opened::List(query.q.unwrap_or_default()))
+    let words = query.q.unwrap_or_default();
+    if !words.is_empty() && path.ends_with(WORDLESS) {
+        return Err(format!("`{url}` has a `q`, which {WORDLESS} does not take: it tells all that is live"));
+    }
+    Ok(Opened::List(words))
 }
 
 /// The name of the recording in what stands behind the beginning of a path.
@@ -167,7 +176,7 @@ fn name_in<'a>(kind: &str, rest: &'a str) -> Option<&'a str> {
         "/audio/" => Some(Format::split_extension(rest).map_or(rest, |(stem, _)| stem)),
         "/hls/" => rest.strip_suffix(MULTIVARIANT)?.strip_suffix('/'),
         "/waveform/" => without(".json").or_else(|| without(".dat")),
-        "/recordings/" => without("/events").or_else(|| without("/chapters.json")).or(Some(rest)),
+        "/recordings/" => Some(OF_ONE.into_iter().find_map(without).unwrap_or(rest)),
         _ => Some(rest),
     }
 }
@@ -205,6 +214,8 @@ mod tests {
             ("/waveform/show.json", "show"),
             ("/play/show.mp3#t=5", "show.mp3"),
             ("/recordings/show/chapters.json", "show"),
+            ("/recordings/a/show/cover.jpg", "a/show"),
+            ("/recordings/show/cover.png?v=1", "show"),
             ("/recordings/show", "show"),
             ("/audio/feed.xml", "feed.xml"),
         ] {
@@ -235,10 +246,11 @@ mod tests {
             ("/feed.xml?limit=5#x?q=y", ""),
             ("http://h/radio/recordings.m3u8?format=opus&q=evening+show", "evening show"),
             ("/recordings.pls?q=%C3%A9", "é"),
+            ("/status-json.xsl", ""),
         ] {
             assert_eq!(opened(url, Part::default()), Ok(Opened::List(q.to_owned())), "{url}");
         }
-        for url in ["/feed.xml?q=a&q=b", "/feed.xml?q=a&sig=b"] {
+        for url in ["/feed.xml?q=a&q=b", "/feed.xml?q=a&sig=b", "http://h/status-json.xsl?q=a"] {
             assert!(opened(url, Part::default()).is_err(), "{url}");
         }
         assert!(opened("/feed.xml", PART).is_err());
