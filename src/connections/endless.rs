@@ -20,7 +20,7 @@ use tokio::time::{Sleep, sleep};
 const TITLE: &[u8] = b"GET /admin/metadata";
 
 /// How long the end of a connection is held back at the most, whose last request is not answered.
-const HELD: Duration = Duration::from_secs(5);
+const HELD: Duration = Duration::from_secs(1);
 
 /// Bytes that are handed on as one chunk at the most: a quarter of a second of the best MP3.
 const CHUNK: usize = 16 * 1024;
@@ -224,6 +224,19 @@ impl<'a> Head<'a> {
         found.map(|(_, value)| value.trim_ascii())
     }
 
+    /// The target from its path on: a proxy is asked with the host before that, and so may a server be (RFC 9112 3.2.2).
+    fn path(&self) -> &'a [u8] {
+        let Some(scheme) = self.target.windows(3).position(|window| window == b"://") else {
+            return self.target;
+        };
+        if self.target.starts_with(b"/") {
+            return self.target;
+        }
+        let behind = self.target.get(scheme + 3..).unwrap_or_default();
+        let path = behind.iter().position(|byte| *byte == b'/').and_then(|at| behind.get(at..));
+        path.unwrap_or_default()
+    }
+
     fn tells_of_a_body(&self) -> bool {
         self.header("content-length").is_some() || self.header("transfer-encoding").is_some()
     }
@@ -234,7 +247,7 @@ impl<'a> Head<'a> {
             let kind = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
             ["audio/", "application/ogg", "video/ogg"].iter().any(|sound| kind.starts_with(sound.as_bytes()))
         };
-        let is_of_pcm = self.target.starts_with(b"/audio/");
+        let is_of_pcm = self.path().starts_with(b"/audio/");
         !self.tells_of_a_body() && (self.method == b"SOURCE" || !is_of_pcm && is_sound())
     }
 
@@ -391,6 +404,9 @@ mod tests {
     async fn a_put_of_sound_without_a_length_is_one_too() {
         let head =
             b"PUT /x HTTP/1.1\r\nHost: h\r\nContent-Type: application/ogg\r\nExpect: 100-continue\r\n\r\n";
+        let absolute = b"PUT http://audio/x HTTP/1.1\r\nHost: h\r\nContent-Type: audio/mpeg\r\n\r\n";
+        let read = handed_on(&[absolute, b"abc"]).await;
+        assert!(read.ends_with(b"3\r\nabc\r\n0\r\n\r\n"), "the host is called like a path");
         let read = handed_on(&[head, b"abc"]).await;
         assert!(read.ends_with(b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"));
         assert!(!read.windows(5).any(|window| window == b"host:"), "it has one");
@@ -409,6 +425,8 @@ mod tests {
             "PATCH /x HTTP/1.1\r\nContent-Type: audio/mpeg\r\n\r\n",
             "SOURCERY / HTTP/1.1\r\n\r\nabc",
             "PUT /audio/x HTTP/1.1\r\nContent-Type: audio/wav\r\n\r\n",
+            "PUT http://h/audio/x HTTP/1.1\r\nHost: h\r\nContent-Type: audio/wav\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            "PUT HTTP://h:80/audio/x HTTP/1.1\r\nHost: h\r\nContent-Type: audio/wav\r\n\r\n",
             "PUT /x HTTP/1.1\nContent-Type: audio/mpeg\n\nabc",
             "PUT /x HTTP/1.1\r\nX: a\nContent-Length: 3\r\nContent-Type: audio/mpeg\r\n\r\nabc",
             "PUT /x HTTP/1.1\r\nContent-Type: audio/mpeg\r\n Content-Length: 3\r\n\r\nabc",
@@ -437,6 +455,17 @@ mod tests {
             to.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.unwrap();
             assert_eq!(from.read(&mut read).await.unwrap(), 0);
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_not_answered_is_not_held_for_long() {
+        let (mut client, server) = duplex(1 << 20);
+        client.write_all(b"GET /admin/metadata HTTP/1.0\r\n\r\n").await.unwrap();
+        drop(client);
+        let mut read = Vec::new();
+        let mut endless = Endless::new(server, None, 1024);
+        let ended = tokio::time::timeout(Duration::from_secs(2), endless.read_to_end(&mut read));
+        assert!(ended.await.is_ok());
     }
 
     #[tokio::test]
