@@ -731,6 +731,15 @@ async fn headers_that_say_something_else_of_a_body_are_not_passed_over() {
     ] {
         is_problem(&send(&server, "PUT", "/audio/new", &[header], &[0; 8]).await, status, named);
     }
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    let head =
+        format!("PUT /audio/new HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: gzip, chunked", server.address);
+    socket.write_all(format!("{head}\r\n\r\n8\r\n\x1f2345678\r\n").as_bytes()).await.unwrap();
+    let answer = end(socket).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("`Transfer-Encoding: gzip, chunked`"),
+        "{answer}"
+    );
     let refused = send(&server, "PUT", "/audio/new", &[("content-encoding", "br")], &[0; 8]).await;
     assert_eq!(refused.header("accept-encoding"), Some("identity"));
     let at = ("upload-offset", "160");

@@ -69,6 +69,7 @@ pub(crate) fn check_plain(headers: &HeaderMap) -> Result<(), Problem> {
             "`Content-Range` is not taken; what goes on with a recording is PATCH with `Upload-Offset`",
         ));
     }
+    check_transfer(headers)?;
     let codings = headers.get_all(header::CONTENT_ENCODING).iter();
     let codings = codings.map(|coding| String::from_utf8_lossy(coding.as_bytes()));
     match codings.into_iter().find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")) {
@@ -77,6 +78,20 @@ pub(crate) fn check_plain(headers: &HeaderMap) -> Result<(), Problem> {
             quoted(&coding)
         ))),
         None => Ok(()),
+    }
+}
+
+/// That a body is not compressed for its way either: nothing here undoes that (RFC 9112 6.1).
+fn check_transfer(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let codings: Vec<_> = given.map(|coding| String::from_utf8_lossy(coding.as_bytes())).collect();
+    match codings.as_slice() {
+        [] => Ok(()),
+        [coding] if coding.trim().eq_ignore_ascii_case("chunked") => Ok(()),
+        _ => Err(Problem::upload(format!(
+            "`Transfer-Encoding: {}` is not taken: sound comes as it is, at the most in chunks (`chunked`)",
+            quoted(&codings.join(", "))
+        ))),
     }
 }
 
@@ -123,6 +138,23 @@ mod tests {
             ["audio/L16", "audio/L16;rate=x", "audio/L16;rate=8000;channels=99", "audio/mpeg", "text/plain"]
         {
             assert_eq!(kind(wrong, None), Err(415), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn chunks_are_all_that_may_be_made_of_a_body() {
+        let plain = |given: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for coding in given {
+                headers.append(header::TRANSFER_ENCODING, coding.parse().unwrap());
+            }
+            check_plain(&headers).map_err(|problem| problem.status().as_u16())
+        };
+        for taken in [&[][..], &["chunked"], &["Chunked"]] {
+            assert_eq!(plain(taken), Ok(()), "{taken:?}");
+        }
+        for other in [&["gzip, chunked"][..], &["gzip", "chunked"], &["identity"], &["chunked, chunked"]] {
+            assert_eq!(plain(other), Err(400), "{other:?}");
         }
     }
 
