@@ -16,7 +16,6 @@ use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
-use percent_encoding::percent_decode_str;
 
 use crate::connections::{Client, Clients, Counted, Peer};
 use crate::error::Problem;
@@ -144,33 +143,44 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     Some(logged(&String::from_utf8_lossy(value.as_bytes())))
 }
 
-/// A text without what would open something to whoever reads the log: each value of `sig`, wherever it stands and however it
-/// is written, since a URL that was mangled on its way still has a signature in it.
+/// A text without what would open something to whoever reads the log: each value of `sig`, wherever it stands and however
+/// often it is escaped, since a URL that was mangled on its way, or stands within another, still has a signature in it.
 fn without_signature(text: &str) -> String {
+    let letters = unescaped(text);
     let mut told = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, behind)) = split_at_signature(rest) {
-        told.extend([before, "..."]);
-        rest = behind.find(['&', ';', '#', '`', ' ']).and_then(|end| behind.get(end..)).unwrap_or_default();
+    let mut from = 0;
+    for (at, window) in letters.windows(4).enumerate() {
+        let [(s, _), (i, _), (g, _), (b'=', _)] = *window else { continue };
+        let value = letters.get(at + 4).map_or(text.len(), |letter| letter.1);
+        if ![s, i, g].eq_ignore_ascii_case(b"sig") || value < from {
+            continue;
+        }
+        told.extend([text.get(from..value).unwrap_or_default(), "..."]);
+        let behind = text.get(value..).unwrap_or_default();
+        from = behind.find(['&', ';', '#', '`', ' ']).map_or(text.len(), |end| value + end);
     }
-    told + rest
+    told + text.get(from..).unwrap_or_default()
 }
 
-/// What stands up to a value of `sig`, and from it on.
-fn split_at_signature(text: &str) -> Option<(&str, &str)> {
-    let ends = text.char_indices().filter_map(|(at, letter)| match letter {
-        '=' => Some((at, at + 1)),
-        '%' if text.get(at..at + 3).is_some_and(|code| code.eq_ignore_ascii_case("%3d")) => {
-            Some((at, at + 3))
+/// The bytes that are meant in the end however often they are escaped, each with where it begins in the text.
+fn unescaped(text: &str) -> Vec<(u8, usize)> {
+    let mut letters: Vec<(u8, usize)> = Vec::with_capacity(text.len());
+    for (at, byte) in text.bytes().enumerate() {
+        letters.push((byte, at));
+        // What that makes may be the last letter of another one. Each time there are two letters less, so this ends soon.
+        while let [.., (b'%', at), (high, _), (low, _)] = *letters.as_slice()
+            && let (Some(high), Some(low)) = (digit(high), digit(low))
+        {
+            letters.truncate(letters.len() - 3);
+            letters.push((high * 16 + low, at));
         }
-        _ => None,
-    });
-    let is_sig =
-        |name: &str| percent_decode_str(name).collect::<Vec<u8>>().to_ascii_lowercase().ends_with(b"sig");
-    // Nine bytes are `sig` with all of its letters escaped.
-    let before = |at: usize| text.get(text.floor_char_boundary(at.saturating_sub(9))..at).unwrap_or_default();
-    let (_, value) = ends.into_iter().find(|(at, _)| is_sig(before(*at)))?;
-    text.split_at_checked(value)
+    }
+    letters
+}
+
+/// What a hexadecimal digit stands for.
+fn digit(letter: u8) -> Option<u8> {
+    char::from(letter).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// What came from outside, as the log has it.
@@ -320,9 +330,26 @@ mod tests {
             ("/audio/show?expires=1&amp;sig=secret", "/audio/show?expires=1&amp;sig=..."),
             ("/audio/show%3Fexpires=1&sig%3Dsecret", "/audio/show%3Fexpires=1&sig%3D..."),
             ("there is no recording `show?sig=secret` here", "there is no recording `show?sig=...` here"),
+            ("/audio/show?%2573ig=secret&x=1", "/audio/show?%2573ig=...&x=1"),
+            ("/audio/show?sig%253Dsecret", "/audio/show?sig%253D..."),
+            ("/audio/show?%25%37%33ig%2525253dsecret", "/audio/show?%25%37%33ig%2525253d..."),
+            (
+                "/x?u=%252Faudio%252Fé%253Fx%253D1%2526sig%253Dsecret&y=2",
+                "/x?u=%252Faudio%252Fé%253Fx%253D1%2526sig%253D...&y=2",
+            ),
+            ("/audio/show?sig=", "/audio/show?sig=..."),
             ("/audio/é=1?signal=1&é%3", "/audio/é=1?signal=1&é%3"),
         ] {
             assert_eq!(without_signature(target), told);
         }
+    }
+
+    #[test]
+    fn a_long_text_is_looked_through_once() {
+        // All of it is one letter that is escaped over and over.
+        let text = format!("%{}73ig=secret", "25".repeat(200_000));
+        assert!(without_signature(&text).ends_with("ig=..."));
+        let text = "sig=x&".repeat(100_000);
+        assert_eq!(without_signature(&text), "sig=...&".repeat(100_000));
     }
 }
