@@ -602,6 +602,24 @@ async fn where_a_private_recording_goes_on_is_told_to_who_has_a_token() {
         assert_eq!(send(&server, method, path, headers, body).await.status, 404, "{method} {path}");
     }
     assert_eq!(fs::read(root.file("show.pcm")).unwrap(), [0; 160]);
+    // That a name is taken is told, and nothing else of what has it.
+    root.write("secret.toml", "private = true\n");
+    root.write("secret.mp3", [0; 4321]);
+    root.growing("open", "s16le:8000:1", &[0; 160]);
+    let json = ("content-type", "application/json");
+    for name in ["show", "secret"] {
+        let refused = [
+            send(&server, "PUT", &format!("/audio/{name}"), &[], &[0; 8]).await,
+            send(&server, "PATCH", "/recordings/open", &[json], format!(r#"{{"name":"{name}"}}"#).as_bytes())
+                .await,
+        ];
+        for reply in &refused {
+            is_problem(reply, 409, &format!("`{name}`"));
+            let text = reply.text();
+            assert!(!text.contains("160") && !text.contains(".mp3") && !text.contains(".pcm"), "{text}");
+        }
+    }
+    is_problem(&send(&server, "PUT", "/audio/open", &[], &[0; 8]).await, 409, "160 bytes");
     let tokens = tailcast::access::Tokens::parse("secret").unwrap();
     let server = Running::with(&root, |config| config.ingest.tokens = Some(tokens)).await;
     assert_eq!(server.head("/audio/show").await.status, 404);

@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use support::{Reply, Root, Running, eventually, is_problem, sound};
-use tailcast::access::Tokens;
+use tailcast::access::{Tokens, TokensFor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -403,6 +403,48 @@ async fn titles_that_it_tells_are_chapters_where_it_is() {
     assert_eq!(chapters[1]["title"], "A \"\n\\ - Two");
     assert!(chapters[1]["startTime"].as_f64().unwrap() > 0.9, "{told}");
     assert_eq!((chapters.len(), server.panics()), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_read_a_recording_neither_goes_on_with_it_nor_tells_its_titles() {
+    let (root, mp3) = (Root::new(), mp3(1).await);
+    root.growing("secret", PCM, &[0; 400]);
+    let sidecar = format!("pcm = '{PCM}'\nprivate = true\n");
+    root.write("secret.toml", &sidecar);
+    let server = Running::with(&root, |config| {
+        config.growth_timeout = Duration::from_secs(60);
+        config.access.tokens = Some(Tokens::parse("hackme").unwrap());
+        config.access.tokens_for = TokensFor::Private;
+    })
+    .await;
+    let dated = || {
+        let names =
+            fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.into_iter().find(|file| file.starts_with("secret 2") && file.ends_with(".pcm"))
+    };
+    let head = format!("SOURCE /secret.mp3 HTTP/1.1\r\nHost: {}\r\n{MP3}", server.address);
+    let (socket, answer) = sent(&server, &head, &mp3).await;
+    assert_eq!(answer, "HTTP/1.1 200 OK\r\n");
+    eventually("another one begins", || dated().is_some_and(|file| bytes(&root, &file) > 0)).await;
+    let title = "/admin/metadata?mode=updinfo&mount=/secret.mp3&song=x";
+    assert_eq!(server.get(title).await.status, 200);
+    assert_eq!(
+        (bytes(&root, "secret.pcm"), fs::read_to_string(root.file("secret.toml")).unwrap()),
+        (400, sidecar)
+    );
+    drop(socket);
+    // Who may read it does, and nobody else then tells what it plays.
+    let head = format!("{head}{PASSWORD}");
+    let _socket = loop {
+        let (again, answer) = sent(&server, &head, &mp3).await;
+        if answer.contains("200") {
+            break again;
+        }
+    };
+    eventually("it goes on", || bytes(&root, "secret.pcm") > 400).await;
+    is_problem(&server.get(title).await, 404, "nothing is sent");
+    assert_eq!(tell(&server, "mode=updinfo&mount=/secret.mp3&song=x").await.status, 200);
+    assert_eq!(server.panics(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

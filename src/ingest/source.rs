@@ -16,6 +16,7 @@ use super::coded::{CodedError, Coding, Source, decode};
 use super::sink::Sink;
 use super::store::{self, Change};
 use super::{Ingest, Turn};
+use crate::access::{Guarded, Pass};
 use crate::error::Problem;
 use crate::recording::{Catalogue, RecordingError, RecordingName};
 
@@ -36,13 +37,21 @@ enum OnAir {
         recording: RecordingName,
         /// Nanoseconds from its start.
         at: u64,
+        /// Whether whoever sends it may read it.
+        is_read: bool,
     },
 }
 
 /// What becomes of a title that a source tells.
 pub(crate) enum Titled {
-    /// It belongs to a recording at so many nanoseconds.
-    At(RecordingName, u64),
+    /// It belongs to a recording.
+    At {
+        recording: RecordingName,
+        /// Nanoseconds from its start.
+        at: u64,
+        /// Whether whoever sends it may read it: then it is for others who may to tell titles.
+        is_read: bool,
+    },
     /// It waits for there to be one.
     Waits,
 }
@@ -55,7 +64,9 @@ impl Sources {
                 *waits = Some(title.to_owned());
                 Some(Titled::Waits)
             }
-            OnAir::Recorded { recording, at } => Some(Titled::At(recording.clone(), *at)),
+            OnAir::Recorded { recording, at, is_read } => {
+                Some(Titled::At { recording: recording.clone(), at: *at, is_read: *is_read })
+            }
         }
     }
 
@@ -64,8 +75,8 @@ impl Sources {
     }
 
     /// Gives the title that has waited.
-    fn is_at(&self, mount: &RecordingName, recording: &RecordingName, at: u64) -> Option<String> {
-        let on_air = OnAir::Recorded { recording: recording.clone(), at };
+    fn is_at(&self, mount: &RecordingName, open: &Open, at: u64) -> Option<String> {
+        let on_air = OnAir::Recorded { recording: open.name.clone(), at, is_read: open.is_read };
         match self.on_air.lock().insert(mount.clone(), on_air) {
             Some(OnAir::Before(title)) => title,
             _ => None,
@@ -92,7 +103,10 @@ pub(crate) fn check_mount(mount: &RecordingName) -> Result<(), RecordingError> {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     ingest: Arc<Ingest>,
+    guarded: Guarded,
     catalogue: Catalogue,
+    /// What the encoder may read: with nothing else it may go on.
+    pass: Pass,
     mount: RecordingName,
     /// To write under the mount's name, unless the recording has it.
     turn: Option<Turn>,
@@ -106,6 +120,7 @@ struct Open {
     name: RecordingName,
     sink: Sink,
     spec: PcmSpec,
+    is_read: bool,
 }
 
 impl Open {
@@ -118,13 +133,15 @@ impl Open {
 impl Recorder {
     pub(crate) fn new(
         ingest: Arc<Ingest>,
-        catalogue: Catalogue,
+        guarded: Guarded,
+        pass: Pass,
         mount: RecordingName,
         turn: Turn,
         title: Option<String>,
     ) -> Self {
         ingest.sources.is_connected(&mount);
-        Self { ingest, catalogue, mount, turn: Some(turn), title, recording: None }
+        let catalogue = guarded.unguarded().clone();
+        Self { ingest, guarded, catalogue, pass, mount, turn: Some(turn), title, recording: None }
     }
 
     /// Decodes and records all that comes, on a thread of its own: it waits for the encoder most of the time, as long as a
@@ -160,7 +177,7 @@ impl Recorder {
             }
         };
         let at = open.at();
-        if let Some(title) = self.ingest.sources.is_at(&self.mount, &open.name, at)
+        if let Some(title) = self.ingest.sources.is_at(&self.mount, &open, at)
             && let Err(problem) = store::add_title(&self.ingest, &self.catalogue, &open.name, at, title)
         {
             // The sound is what matters.
@@ -172,8 +189,8 @@ impl Recorder {
         written
     }
 
-    /// Goes on with what the mount has recorded last if that grows still and is of the same format, or else begins a
-    /// recording: under the mount's name, or if that is taken, with the time behind it.
+    /// Goes on with what the mount has recorded last if that grows still, is of the same format and may be read by the
+    /// encoder, or else begins a recording: under the mount's name, or if that is taken, with the time behind it.
     fn open(&mut self, spec: PcmSpec) -> Result<Open, Problem> {
         let of_mount = self.turn.take().or_else(|| self.ingest.turn(&self.mount));
         let (name, turn) = match (of_mount, self.catalogue.file_of(&self.mount)) {
@@ -207,7 +224,7 @@ impl Recorder {
     /// Whether sound can be appended to a recording: not behind a part of a frame, which a full disk may have left.
     fn goes_on(&self, name: &RecordingName, spec: PcmSpec) -> bool {
         let Ok(recording) = self.catalogue.find(name) else { return false };
-        let bytes = self.catalogue.file_of(name).map(|(_, bytes)| bytes);
+        let bytes = self.guarded.file_of(&self.pass, name).map(|(_, bytes)| bytes);
         let is_whole = bytes.is_ok_and(|bytes| bytes.is_multiple_of(spec.frame_bytes() as u64));
         recording.extent().is_growing() && recording.spec() == spec && recording.is_raw() && is_whole
     }
@@ -220,7 +237,8 @@ impl Recorder {
     fn opened(&self, name: RecordingName, file: File, turn: Turn, spec: PcmSpec) -> Result<Open, Problem> {
         let sink = Sink::new(file, turn, Arc::clone(&self.ingest)).map_err(Problem::unwritable)?;
         tracing::info!(mount = %self.mount, recording = %name, pcm = %spec, "a source is recorded");
-        Ok(Open { name, sink, spec })
+        let is_read = self.guarded.file_of(&self.pass, &name).is_ok();
+        Ok(Open { name, sink, spec, is_read })
     }
 
     /// The mount's name with the time behind it, and a number if there is one of that second.

@@ -20,7 +20,7 @@ use super::query::{self, RenditionQuery};
 use super::sent::Sent;
 use super::summary::{Summary, audio_path};
 use super::{App, FromPath, audio, blocking, fresh, headers::text};
-use crate::access::Pass;
+use crate::access::{Guarded, Pass};
 use crate::connections::Client;
 use crate::error::Problem;
 use crate::ingest::kind::{Kind, check_plain, media_type, quoted};
@@ -60,7 +60,7 @@ fn tell_state(headers: &mut HeaderMap, app: &App, len: u64, complete: bool) {
 
 /// Somebody who may write: a handler that has one is not reached by anybody else. What he may not read is not there for him.
 #[derive(Debug)]
-pub struct Writer(Pass);
+pub struct Writer(pub(super) Pass);
 
 impl FromRequestParts<App> for Writer {
     type Rejection = Problem;
@@ -89,8 +89,8 @@ pub async fn put(
     body: Sent,
 ) -> Result<Response, Problem> {
     app.check_running()?;
-    check_conditions(&app, pass, client, &path, &headers).await?;
-    to_its_end(begin(app, path, query::checked(query)?, headers, body)).await
+    check_conditions(&app, pass.clone(), client, &path, &headers).await?;
+    to_its_end(begin(app, pass, path, query::checked(query)?, headers, body)).await
 }
 
 /// Runs what receives a body, also when the client is gone: some, as ffmpeg, close the connection behind the last byte
@@ -106,6 +106,7 @@ async fn to_its_end(
 
 async fn begin(
     app: App,
+    pass: Pass,
     path: String,
     query: SentQuery,
     headers: HeaderMap,
@@ -121,8 +122,11 @@ async fn begin(
     }
     let (name, extension) = named(&path, kind)?;
     let turn = app.ingest.turn(&name).ok_or_else(|| busy(&name))?;
-    let (catalogue, of) = (app.catalogue.unguarded().clone(), name.clone());
-    blocking(move || store::check_free(&catalogue, &of, extension)).await??;
+    let (guarded, of, his) = (app.catalogue.clone(), name.clone(), pass.clone());
+    blocking(move || {
+        store::check_free(guarded.unguarded(), &of, extension).map_err(|why| told(&guarded, &his, &of, why))
+    })
+    .await??;
     let mut sending = Sending::new(&app, body, &turn);
     // Until there is something it has not begun.
     let first = sending.next(None).await?;
@@ -132,9 +136,10 @@ async fn begin(
     let pcm = if let Kind::Raw(Some(pcm)) = kind { Some(pcm.to_string()) } else { None };
     let started = Some(store::now());
     let change = Change { pcm, title: query.title, started, ended: Some(false), ..Change::default() };
-    let (ingest, catalogue, of) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone(), name.clone());
+    let (ingest, guarded, of) = (Arc::clone(&app.ingest), app.catalogue.clone(), name.clone());
     let begun = blocking(move || {
-        let file = store::begin(&ingest, &catalogue, &of, extension, change)?;
+        let begun = store::begin(&ingest, guarded.unguarded(), &of, extension, change);
+        let file = begun.map_err(|why| told(&guarded, &pass, &of, why))?;
         Sink::new(file, turn, ingest).map_err(Problem::unwritable)
     });
     let sink = match begun.await.map_err(Problem::from) {
@@ -142,6 +147,15 @@ async fn begin(
         Ok(Err(problem)) | Err(problem) => return Err(problem),
     };
     sending.receive(&app, name, sink, first, complete, StatusCode::CREATED).await
+}
+
+/// Why a name cannot be had, for whoever wants it: what he may not read has neither a size nor a file for him. Blocks.
+fn told(guarded: &Guarded, pass: &Pass, name: &RecordingName, why: Problem) -> Problem {
+    let is_taken = why.status() == StatusCode::CONFLICT && guarded.unguarded().file_of(name).is_ok();
+    if is_taken && guarded.file_of(pass, name).is_err() {
+        return Problem::conflict(format!("there is a recording `{name}`"));
+    }
+    why
 }
 
 /// Goes on with a recording where it stopped.
@@ -343,7 +357,8 @@ pub async fn change(
             return Ok::<_, Problem>(catalogue.find(&name)?.status()?);
         };
         let _other = ingest.turn(&new).ok_or_else(|| busy(&new))?;
-        store::rename(&ingest, catalogue, &name, &new, change)?;
+        let renamed = store::rename(&ingest, catalogue, &name, &new, change);
+        renamed.map_err(|why| told(&guarded, &pass, &new, why))?;
         Ok(catalogue.find(&new)?.status()?)
     });
     Ok(fresh(Json(Summary::of(&found.await??))))

@@ -35,7 +35,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// Records what an encoder sends for as long as it is connected.
 pub async fn source(
     State(app): State<App>,
-    _: Writer,
+    Writer(pass): Writer,
     uri: Uri,
     headers: HeaderMap,
     body: Sent,
@@ -47,8 +47,8 @@ pub async fn source(
     check_mount(&mount)?;
     let turn = app.ingest.turn(&mount).ok_or_else(|| busy(&mount))?;
     let sending = Sending::new(&app, body, &turn);
-    let catalogue = app.catalogue.unguarded().clone();
-    let recorder = Recorder::new(Arc::clone(&app.ingest), catalogue, mount, turn, title(&headers));
+    let (ingest, guarded) = (Arc::clone(&app.ingest), app.catalogue.clone());
+    let recorder = Recorder::new(ingest, guarded, pass, mount, turn, title(&headers));
     let (pieces, waiting) = mpsc::channel(WAITING);
     let recorded = recorder.spawn(Source::new(waiting), coding).map_err(Problem::internal)?;
     // Also when the client is gone: some close the connection behind the last byte.
@@ -151,7 +151,7 @@ pub struct MetadataQuery {
 /// Makes a title that an encoder tells a chapter of what it sends.
 pub async fn metadata(
     State(app): State<App>,
-    _: Writer,
+    Writer(pass): Writer,
     query: Result<Query<MetadataQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let query = query::checked(query)?;
@@ -168,12 +168,20 @@ pub async fn metadata(
     if song.is_empty() {
         return Ok(told());
     }
-    let sent = app.ingest.sources.titled(&mount, &song);
-    match sent.ok_or_else(|| Problem::not_found(format!("nothing is sent to `{given}`")))? {
-        Titled::Waits => {}
-        Titled::At(name, at) => {
-            let (ingest, catalogue) = (Arc::clone(&app.ingest), app.catalogue.unguarded().clone());
-            blocking(move || store::add_title(&ingest, &catalogue, &name, at, song)).await??;
+    let nothing = Problem::not_found(format!("nothing is sent to `{given}`"));
+    match app.ingest.sources.titled(&mount, &song) {
+        None => return Err(nothing),
+        Some(Titled::Waits) => {}
+        Some(Titled::At { recording, at, is_read }) => {
+            let (ingest, guarded) = (Arc::clone(&app.ingest), app.catalogue.clone());
+            let added = blocking(move || {
+                // What he may not read is not there for him, unless nobody who may read it sends it.
+                if is_read && guarded.file_of(&pass, &recording).is_err() {
+                    return Err(nothing);
+                }
+                store::add_title(&ingest, guarded.unguarded(), &recording, at, song)
+            });
+            added.await??;
         }
     }
     Ok(told())
