@@ -405,6 +405,29 @@ async fn titles_that_it_tells_are_chapters_where_it_is() {
     assert_eq!((chapters.len(), server.panics()), (2, 0));
 }
 
+/// As encoders tell them that know of no other letters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_title_that_is_no_utf8_is_latin_1() {
+    let (root, mp3) = (Root::new(), mp3(2).await);
+    let server = server(&root, 20).await;
+    let (_socket, _) = sent(&server, &format!("SOURCE /live.mp3 HTTP/1.0\r\n{PASSWORD}{MP3}"), &mp3).await;
+    eventually("there is sound", || bytes(&root, "live.pcm") > 48_000 * 4).await;
+    for (query, title) in [
+        ("song=Bj%F6rk+%2B+%26", "Björk + &"),
+        ("song=Bj%f6rk&charset=ISO-8859-1", "Björk"),
+        ("song=Bj%C3%B6rk", "Björk"),
+        ("artist=Bj%C3%B6rk&title=J%F3ga", "Björk - Jóga"),
+        ("song=100%25+%FC%zz", "100% ü%zz"),
+    ] {
+        let reply = tell(&server, &format!("mode=updinfo&mount=/live.mp3&{query}")).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let told = server.get("/recordings/live/chapters.json").await.json();
+        let last = told["chapters"].as_array().unwrap().last().unwrap();
+        assert_eq!(last["title"], title, "{query}");
+    }
+    assert_eq!(server.panics(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_read_a_recording_neither_goes_on_with_it_nor_tells_its_titles() {
     let (root, mp3) = (Root::new(), mp3(1).await);

@@ -4,13 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Query, RawQuery, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{TryFutureExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -148,13 +147,50 @@ pub struct MetadataQuery {
     artist: Option<String>,
 }
 
+impl MetadataQuery {
+    fn read(query: &str) -> Result<Self, Problem> {
+        let uri: Uri =
+            format!("/?{}", in_utf8(query)).parse().map_err(|error| Problem::parameter("query", error))?;
+        query::checked(Query::try_from_uri(&uri))
+    }
+}
+
+/// A query all of which is UTF-8. As in `ice-name`, what is none is ISO 8859-1.
+fn in_utf8(query: &str) -> String {
+    let mut told = String::with_capacity(query.len());
+    for pair in query.split_inclusive('&') {
+        match percent_decode_str(pair).decode_utf8() {
+            Ok(_) => told.push_str(pair),
+            Err(_) => from_latin(pair, &mut told),
+        }
+    }
+    told
+}
+
+/// Escapes anew what stands escaped for letters beyond ASCII.
+fn from_latin(pair: &str, told: &mut String) {
+    let mut pieces = pair.split('%');
+    told.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let code = piece.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        match code.filter(|code| !code.is_ascii()) {
+            Some(code) => {
+                let letter = char::from(code).to_string();
+                told.extend(utf8_percent_encode(&letter, NON_ALPHANUMERIC));
+                told.push_str(piece.get(2..).unwrap_or_default());
+            }
+            None => told.extend(["%", piece]),
+        }
+    }
+}
+
 /// Makes a title that an encoder tells a chapter of what it sends.
 pub async fn metadata(
     State(app): State<App>,
     Writer(pass): Writer,
-    query: Result<Query<MetadataQuery>, QueryRejection>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let query = query::checked(query)?;
+    let query = MetadataQuery::read(&query.unwrap_or_default())?;
     let mode = query.mode.as_deref().unwrap_or_default();
     if mode != "updinfo" {
         return Err(query::refused("mode", mode, "a mode", "updinfo"));
