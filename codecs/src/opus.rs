@@ -195,7 +195,6 @@ impl Codec for Opus {
         Some(Container::Cmaf(OpusTrack {
             channels: u8::try_from(self.feed.channels()).unwrap_or(2),
             pre_skip: u16::try_from(self.granule(self.grid.delay)).unwrap_or(u16::MAX),
-            input_rate: self.grid.rates.source,
         }))
     }
 

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { openHls, startHlsPage } from './support/hls.js';
 import { soundClock } from './support/heard.js';
-import { record } from './support/recorder.js';
+import { finished, record } from './support/recorder.js';
 import { serve } from './support/server.js';
 import { inBrowsers, setStage } from './support/stage.js';
 
@@ -35,6 +35,7 @@ inBrowsers(stage, { concurrency: 1 }, (kind) => {
     if (kind === 'firefox') test('mp3: in parts', (t) => followsTheEdgeInParts(t, kind, 'mp3&parts=true'));
     test('mp3: in segments', (t) => followsTheEdgeInSegments(t, kind, 'mp3'));
   });
+  for (const rate of [16_000, 44_100]) test(`opus: a recording at ${rate} Hz`, (t) => playsAtRate(t, kind, rate));
   describe('what comes between', { concurrency: true }, () => {
     test('from one variant to another and back', (t) => switches(t, kind));
     test('a recorder stands still, and goes on', (t) => outlivesAPause(t, kind));
@@ -55,6 +56,16 @@ async function followsTheEdgeInParts(t, kind, format) {
     assert.match(update, /[?&]_HLS_msn=[0-9]+&_HLS_part=[0-9]+/);
     assert.match(update, /[?&]_HLS_skip=YES/);
   }
+}
+
+/** What the file says of its rate has to suit each browser. */
+async function playsAtRate(t, kind, rate) {
+  const name = `${kind}-${rate}`;
+  await finished(stage.server, name, 20, { rate });
+  const player = await open(t, kind, `${name}/master.m3u8?format=opus`);
+  await player.play();
+  await player.element.waitFor((audio) => audio.currentTime > 3);
+  assert.deepEqual(await player.failures(), []);
 }
 
 async function followsTheEdgeInSegments(t, kind, format) {

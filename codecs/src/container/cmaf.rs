@@ -31,9 +31,11 @@ pub struct OpusTrack {
     pub channels: u8,
     /// Samples at 48 kHz by which a decoder's output lags behind the encoder's input.
     pub pre_skip: u16,
-    /// The recording's rate.
-    pub input_rate: u32,
 }
+
+/// Frames a second, of the track and of its description. That is to say the recording's rate, for information; Chromium takes
+/// a track for broken whose two rates are not the same.
+const RATE: u16 = 48_000;
 
 impl OpusTrack {
     pub(super) fn initialization(self) -> Result<Vec<u8>, CodecError> {
@@ -112,12 +114,12 @@ impl OpusTrack {
                 data_reference_index: 1,
                 channel_count: self.channels.into(),
                 sample_size: 16,
-                sample_rate: FixedPoint::from(48_000),
+                sample_rate: FixedPoint::from(RATE),
             },
             dops: Dops {
                 output_channel_count: self.channels,
                 pre_skip: self.pre_skip,
-                input_sample_rate: self.input_rate,
+                input_sample_rate: RATE.into(),
                 output_gain: 0,
                 channel_mapping: None,
             },
@@ -252,9 +254,11 @@ mod tests {
 
     #[test]
     fn the_beginning_of_the_file_is_read_back() {
-        let track = OpusTrack { channels: 2, pre_skip: 312, input_rate: 44_100 };
+        let track = OpusTrack { channels: 2, pre_skip: 312 };
         let atoms = atoms(&track.initialization().unwrap());
         let [Any::Ftyp(_), Any::Moov(moov)] = atoms.as_slice() else { panic!("{atoms:?}") };
         assert_eq!(*moov, track.movie());
+        let Codec::Opus(entry) = &moov.trak[0].mdia.minf.stbl.stsd.codecs[0] else { panic!("{moov:?}") };
+        assert_eq!(u32::from(entry.audio.sample_rate.integer()), entry.dops.input_sample_rate);
     }
 }

@@ -8,7 +8,6 @@ import { startListening } from './server.js';
 
 export const RATE = 48_000;
 const FRAME_BYTES = 4;
-const SPEC = `s16le:${RATE}:2`;
 /** How often a recorder writes, as a sound card's buffer would have it. */
 const PERIOD = 50;
 /** The demo's recording is ten minutes old when it starts. */
@@ -43,11 +42,14 @@ function soundOf(wav) {
   return wav.subarray(at + 8, at + 8 + wav.readUInt32LE(at + 4));
 }
 
-/** A recording of `seconds` that has ended; `rule` is a line of its sidecar, `cover` whether it has one. */
-export async function finished(server, name, seconds, { started, rule, cover } = {}) {
+/**
+ * A recording of `seconds` that has ended; `rule` is a line of its sidecar, `cover` whether it has one. At another `rate` it
+ * takes another time, and tells a wrong one.
+ */
+export async function finished(server, name, seconds, { started, rule, cover, rate } = {}) {
   await writeFile(pathOf(server, name, 'pcm'), (await thePiece()).subarray(0, bytesIn(seconds)));
   if (cover) await drawCover(server);
-  await writeSidecar(server, name, { ended: true, started, rule, cover });
+  await writeSidecar(server, name, { ended: true, started, rule, cover, rate });
 }
 
 /**
@@ -150,8 +152,8 @@ const bytesIn = (seconds) => Math.floor(seconds * RATE) * FRAME_BYTES;
 
 const pathOf = (server, name, extension) => join(server.root, `${name}.${extension}`);
 
-async function writeSidecar(server, name, { title = name, ended, started = new Date().toISOString(), rule, cover }) {
-  const lines = [`pcm = "${SPEC}"`, `title = ${JSON.stringify(title)}`, `started = "${started}"`];
+async function writeSidecar(server, name, { title = name, ended, started = new Date().toISOString(), rule, cover, rate }) {
+  const lines = [`pcm = "s16le:${rate ?? RATE}:2"`, `title = ${JSON.stringify(title)}`, `started = "${started}"`];
   if (ended) lines.push('ended = true');
   if (rule) lines.push(rule);
   if (cover) lines.push("cover = 'cover.png'");
