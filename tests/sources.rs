@@ -453,18 +453,22 @@ async fn who_may_not_read_a_recording_neither_goes_on_with_it_nor_tells_its_titl
     assert_eq!(server.get(title).await.status, 200);
     assert_eq!(
         (bytes(&root, "secret.pcm"), fs::read_to_string(root.file("secret.toml")).unwrap()),
-        (400, sidecar)
+        (400, sidecar.clone())
     );
     drop(socket);
     // Who may read it does, and nobody else then tells what it plays.
     let head = format!("{head}{PASSWORD}");
-    let _socket = loop {
-        let (again, answer) = sent(&server, &head, &mp3).await;
+    let mut socket = loop {
+        let (again, answer) = sent(&server, &head, &[]).await;
         if answer.contains("200") {
             break again;
         }
     };
+    // Before there is sound nobody knows yet whose it is.
+    assert_eq!(server.get(title).await.status, 200);
+    socket.write_all(&mp3).await.unwrap();
     eventually("it goes on", || bytes(&root, "secret.pcm") > 400).await;
+    assert_eq!(fs::read_to_string(root.file("secret.toml")).unwrap(), sidecar);
     is_problem(&server.get(title).await, 404, "nothing is sent");
     assert_eq!(tell(&server, "mode=updinfo&mount=/secret.mp3&song=x").await.status, 200);
     assert_eq!(server.panics(), 0);

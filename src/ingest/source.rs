@@ -31,8 +31,8 @@ pub(crate) struct Sources {
 /// Where a source is.
 #[derive(Debug)]
 enum OnAir {
-    /// Nothing is decoded yet; perhaps it has told what it plays.
-    Before(Option<String>),
+    /// Nothing is decoded yet; perhaps somebody who may read so much has told what it plays.
+    Before(Option<(Pass, String)>),
     Recorded {
         recording: RecordingName,
         /// Nanoseconds from its start.
@@ -57,11 +57,11 @@ pub(crate) enum Titled {
 }
 
 impl Sources {
-    /// Where what a mount plays from now on belongs, if something is sent to it.
-    pub(crate) fn titled(&self, mount: &RecordingName, title: &str) -> Option<Titled> {
+    /// Where what a mount plays from now on belongs, if something is sent to it; `pass` is that of who tells it.
+    pub(crate) fn titled(&self, mount: &RecordingName, pass: &Pass, title: &str) -> Option<Titled> {
         match self.on_air.lock().get_mut(mount)? {
             OnAir::Before(waits) => {
-                *waits = Some(title.to_owned());
+                *waits = Some((pass.clone(), title.to_owned()));
                 Some(Titled::Waits)
             }
             OnAir::Recorded { recording, at, is_read } => {
@@ -75,7 +75,7 @@ impl Sources {
     }
 
     /// Gives the title that has waited.
-    fn is_at(&self, mount: &RecordingName, open: &Open, at: u64) -> Option<String> {
+    fn is_at(&self, mount: &RecordingName, open: &Open, at: u64) -> Option<(Pass, String)> {
         let on_air = OnAir::Recorded { recording: open.name.clone(), at, is_read: open.is_read };
         match self.on_air.lock().insert(mount.clone(), on_air) {
             Some(OnAir::Before(title)) => title,
@@ -177,7 +177,8 @@ impl Recorder {
             }
         };
         let at = open.at();
-        if let Some(title) = self.ingest.sources.is_at(&self.mount, &open, at)
+        if let Some((teller, title)) = self.ingest.sources.is_at(&self.mount, &open, at)
+            && (!open.is_read || self.guarded.file_of(&teller, &open.name).is_ok())
             && let Err(problem) = store::add_title(&self.ingest, &self.catalogue, &open.name, at, title)
         {
             // The sound is what matters.

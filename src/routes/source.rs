@@ -205,7 +205,7 @@ pub async fn metadata(
         return Ok(told());
     }
     let nothing = Problem::not_found(format!("nothing is sent to `{given}`"));
-    match app.ingest.sources.titled(&mount, &song) {
+    match app.ingest.sources.titled(&mount, &pass, &song) {
         None => return Err(nothing),
         Some(Titled::Waits) => {}
         Some(Titled::At { recording, at, is_read }) => {
