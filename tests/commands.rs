@@ -867,6 +867,18 @@ fn an_input_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn a_pipe_is_not_waited_on_in_place_of_a_recording_or_its_cover() {
+    let root = show();
+    for pipe in ["pipe.pcm", "pipe.png"] {
+        assert!(Command::new("mkfifo").arg(root.file(pipe)).status().unwrap().success());
+    }
+    fails(encode(&root, "pipe.pcm", "out.mp3", &[]), &["pipe"]);
+    root.write("covered.pcm", fs::read(root.file("show.pcm")).unwrap());
+    root.write("covered.toml", "cover = 'pipe.png'\n");
+    assert!(encode(&root, "covered.pcm", "out.mp3", &[]).status().unwrap().success());
+}
+
+#[test]
 fn an_output_that_cannot_be_written_is_named() {
     let root = show();
     fails(encode(&root, "show.pcm", "none/out.mp3", &[]), &["none/out.mp3", "No such file"]);

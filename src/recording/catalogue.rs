@@ -578,12 +578,8 @@ impl Recording {
         let shown = path.display().to_string();
         let name = RecordingName::of_file(path);
         let io = |error| RecordingError::io(&shown, error);
-        let file = Arc::new(File::open(path).map_err(io)?);
+        let file = Arc::new(open_plain(path).map_err(io)?);
         let metadata = Metadata::from_file(&file).map_err(io)?;
-        if !metadata.is_file() {
-            // Of a pipe or a device nobody can say how long it is.
-            return Err(io(io::Error::other("not a plain file")));
-        }
         let sidecar = match std::fs::read_to_string(path.with_extension("toml")) {
             // Nothing that it could say is of use then.
             _ if pcm.is_some() => Ok(Sidecar::default()),
@@ -595,13 +591,23 @@ impl Recording {
         let pcm = pcm.or(sidecar.pcm).unwrap_or(DEFAULT_PCM);
         let layout = layout(&name, &shown, &file, pcm, &DecodedCache::new(None, 0))?;
         let cover = sidecar.cover.as_ref().map(|cover| {
-            let file = File::open(path.with_file_name(cover)).map_err(|error| error.to_string());
+            let file = open_plain(&path.with_file_name(cover)).map_err(|error| error.to_string());
             file.and_then(Cover::read).map(Arc::new).map_err(|why| format!("cover `{cover}`: {why}"))
         });
         let beside = Beside { sidecar, cover, stamp: None, looked: Instant::now() };
         let (still, growth_timeout) = (Duration::ZERO, Duration::ZERO);
         Self::new(Opened { name, file, layout, beside, metadata, still, growth_timeout })
     }
+}
+
+/// Opens a file wherever it is. Of a pipe or a device nobody can say how long it is; the one would be waited on.
+fn open_plain(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a plain file")) }
 }
 
 /// What the file of a recording may be called, in the order in which it is looked for.
