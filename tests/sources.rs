@@ -455,6 +455,8 @@ async fn who_may_not_read_a_recording_neither_goes_on_with_it_nor_tells_its_titl
         (bytes(&root, "secret.pcm"), fs::read_to_string(root.file("secret.toml")).unwrap()),
         (400, sidecar.clone())
     );
+    // What goes on under another name is no less private.
+    assert_eq!(server.get("/recordings").await.json()["total"], 0);
     drop(socket);
     // Who may read it does, and nobody else then tells what it plays.
     let head = format!("{head}{PASSWORD}");

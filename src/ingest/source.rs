@@ -216,6 +216,8 @@ impl Recorder {
             title: self.title.clone(),
             started: Some(store::now()),
             ended: Some(false),
+            // A show that is private goes on in private, under whatever name.
+            rule: self.catalogue.rule(&self.mount),
             ..Change::default()
         };
         let file = store::begin(&self.ingest, &self.catalogue, &name, "pcm", change)?;

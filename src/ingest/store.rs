@@ -14,7 +14,7 @@ use super::sink::failed;
 use super::{Ingest, Sync};
 use crate::error::Problem;
 use crate::recording::catalogue::{SIDECAR_MOST, is_coded, is_not_there, sidecar_name};
-use crate::recording::sidecar::Sidecar;
+use crate::recording::sidecar::{Rule, Sidecar};
 use crate::recording::{Catalogue, RecordingError, RecordingName};
 use crate::time;
 
@@ -27,6 +27,8 @@ pub(crate) struct Change {
     /// Only if it does not say so yet.
     pub(crate) started: Option<String>,
     pub(crate) ended: Option<bool>,
+    /// Who may know of it; it is not opened by that.
+    pub(crate) rule: Rule,
     /// One more, with where it begins in nanoseconds from the recording's start: behind the last, or instead of it if it
     /// begins where that does.
     pub(crate) chapter: Option<(u64, String)>,
@@ -51,6 +53,12 @@ impl Change {
             Some(true) => set(document, "ended", value(true)),
             Some(false) => drop(document.remove("ended")),
             None => {}
+        }
+        if self.rule.private {
+            set(document, "private", value(true));
+        }
+        if let Some(embargo) = self.rule.embargo {
+            set(document, "embargo", value(embargo.to_string()));
         }
         if let Some((start, title)) = self.chapter {
             add_chapter(document, start, title);
