@@ -1,7 +1,6 @@
 //! LAME behind a safe face: constant bit rate, no bit reservoir, nothing written but audio packets.
 //!
-//! The one module of the project with `unsafe` in it. `mp3lame-encoder` covers all but three calls, which are
-//! made here on the pointer that its builder gives.
+//! `mp3lame-encoder` covers all but three calls, which are made here on the pointer that its builder gives.
 #![allow(unsafe_code, reason = "three of LAME's settings have no safe binding")]
 
 use mp3lame_encoder::{Bitrate, Builder, DualPcm, Encoder, Mode, MonoPcm, Quality, VbrMode};

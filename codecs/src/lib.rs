@@ -61,6 +61,7 @@ pub mod feed;
 pub mod format;
 pub mod grid;
 mod lame;
+mod mathematics;
 pub mod mix;
 pub mod mp3;
 pub mod ogg;
@@ -83,12 +84,13 @@ pub use tags::Tags;
 
 /// Changes whenever the bytes of any format change, and with it every ETag. A test pins it to digests of
 /// real output (`tests/format_version.rs`).
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// What else the bytes depend on, and differs from build to build: the encoders' arithmetic is that of the
-/// architecture, of the C library (its mathematics) and of the flags that their C is compiled with (the usual ones are
-/// in `build-tools`, which `.cargo/config.toml` names; Rust's target features make flags as well). It tells builds from
-/// a clean folder: cargo does not compile C anew when just its flags are others.
+/// architecture and of the flags that their C is compiled with (the usual ones are in `build-tools`, which
+/// `.cargo/config.toml` names; Rust's target features make flags as well), and where that folder is not there, of the C
+/// library's mathematics. It tells builds from a clean folder: cargo does not compile C anew when just its flags are
+/// others.
 pub const BUILD: [&str; 17] = [
     std::env::consts::ARCH,
     std::env::consts::OS,

@@ -13,7 +13,7 @@ use tailcast_codecs::format::{Format, Parameters};
 use tailcast_codecs::tags::{Chapter, Picture};
 use tailcast_codecs::{Codec, Cut, FORMAT_VERSION, PcmSpec, SegmentCoder, Tags};
 
-const PINNED_VERSION: u32 = 3;
+const PINNED_VERSION: u32 = 4;
 
 /// The recording's format, the rendition's, and CRC-64 of headers without tags and of the first segments.
 const PINNED: [(&str, Format, Parameters, u64); 13] = [
@@ -25,11 +25,11 @@ const PINNED: [(&str, Format, Parameters, u64); 13] = [
     ("s24le:96000:2", Format::Mp3, kbps(320), 0x33b7_d63f_e89e_d5b8),
     ("s16le:22050:2", Format::Mp3, kbps(64), 0xb644_d20a_09b2_0cc4),
     ("u8:8000:1", Format::Mp3, DEFAULT, 0xb5dc_98a5_2e61_a2d7),
-    ("s16le:48000:2", Format::Opus, DEFAULT, 0xa43c_b104_94b4_a389),
-    ("s16le:44100:2", Format::Opus, kbps(128), 0xfdb8_47e3_4718_822e),
+    ("s16le:48000:2", Format::Opus, DEFAULT, 0x2742_fb70_1476_c983),
+    ("s16le:44100:2", Format::Opus, kbps(128), 0x3186_4a8f_d8a7_cdd1),
     ("s16le:16000:1", Format::Opus, DEFAULT, 0x2ad6_fde2_5409_d55a),
-    ("s16be:24000:2", Format::Opus, kbps(24), 0x6765_8bdd_3f71_4cd5),
-    ("f32le:48000:6", Format::Opus, MONO, 0x2875_fe57_44e0_bdfa),
+    ("s16be:24000:2", Format::Opus, kbps(24), 0x24b4_b4ab_8984_a2ef),
+    ("f32le:48000:6", Format::Opus, MONO, 0xbf5a_28a2_ed34_05ea),
 ];
 
 const fn kbps(bitrate: u32) -> Parameters {

@@ -6,6 +6,7 @@ mod chain;
 mod harm;
 mod house;
 mod made;
+mod processor;
 mod sound;
 #[path = "../support/mod.rs"]
 mod support;
@@ -15,5 +16,5 @@ use std::process::ExitCode;
 use support::judged::run;
 
 fn main() -> ExitCode {
-    run(&[sound::TESTS, cache::TESTS, harm::TESTS, chain::TESTS, house::TESTS].concat())
+    run(&[sound::TESTS, cache::TESTS, harm::TESTS, chain::TESTS, house::TESTS, processor::TESTS].concat())
 }
