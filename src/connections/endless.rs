@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::Uri;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -224,19 +225,6 @@ impl<'a> Head<'a> {
         found.map(|(_, value)| value.trim_ascii())
     }
 
-    /// The target from its path on: a proxy is asked with the host before that, and so may a server be (RFC 9112 3.2.2).
-    fn path(&self) -> &'a [u8] {
-        let Some(scheme) = self.target.windows(3).position(|window| window == b"://") else {
-            return self.target;
-        };
-        if self.target.starts_with(b"/") {
-            return self.target;
-        }
-        let behind = self.target.get(scheme + 3..).unwrap_or_default();
-        let path = behind.iter().position(|byte| *byte == b'/').and_then(|at| behind.get(at..));
-        path.unwrap_or_default()
-    }
-
     fn tells_of_a_body(&self) -> bool {
         self.header("content-length").is_some() || self.header("transfer-encoding").is_some()
     }
@@ -247,8 +235,9 @@ impl<'a> Head<'a> {
             let kind = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
             ["audio/", "application/ogg", "video/ogg"].iter().any(|sound| kind.starts_with(sound.as_bytes()))
         };
-        let is_of_pcm = self.path().starts_with(b"/audio/");
-        !self.tells_of_a_body() && (self.method == b"SOURCE" || !is_of_pcm && is_sound())
+        // As the router will have it: there may be a host before the path (RFC 9112 3.2.2).
+        let is_of_pcm = || Uri::try_from(self.target).is_ok_and(|uri| uri.path().starts_with("/audio/"));
+        !self.tells_of_a_body() && (self.method == b"SOURCE" || is_sound() && !is_of_pcm())
     }
 
     fn is_empty(&self) -> bool {

@@ -104,7 +104,6 @@ pub(crate) fn check_mount(mount: &RecordingName) -> Result<(), RecordingError> {
 pub(crate) struct Recorder {
     ingest: Arc<Ingest>,
     guarded: Guarded,
-    catalogue: Catalogue,
     /// What the encoder may read: with nothing else it may go on.
     pass: Pass,
     mount: RecordingName,
@@ -140,8 +139,12 @@ impl Recorder {
         title: Option<String>,
     ) -> Self {
         ingest.sources.is_connected(&mount);
-        let catalogue = guarded.unguarded().clone();
-        Self { ingest, guarded, catalogue, pass, mount, turn: Some(turn), title, recording: None }
+        Self { ingest, guarded, pass, mount, turn: Some(turn), title, recording: None }
+    }
+
+    /// Also of what the encoder may not read: a name that it has is taken all the same.
+    fn catalogue(&self) -> &Catalogue {
+        self.guarded.unguarded()
     }
 
     /// Decodes and records all that comes, on a thread of its own: it waits for the encoder most of the time, as long as a
@@ -179,7 +182,7 @@ impl Recorder {
         let at = open.at();
         if let Some((teller, title)) = self.ingest.sources.is_at(&self.mount, &open, at)
             && (!open.is_read || self.guarded.file_of(&teller, &open.name).is_ok())
-            && let Err(problem) = store::add_title(&self.ingest, &self.catalogue, &open.name, at, title)
+            && let Err(problem) = store::add_title(&self.ingest, self.catalogue(), &open.name, at, title)
         {
             // The sound is what matters.
             tracing::warn!(recording = %open.name, why = problem.detail(), "a title is not kept");
@@ -194,7 +197,7 @@ impl Recorder {
     /// encoder, or else begins a recording: under the mount's name, or if that is taken, with the time behind it.
     fn open(&mut self, spec: PcmSpec) -> Result<Open, Problem> {
         let of_mount = self.turn.take().or_else(|| self.ingest.turn(&self.mount));
-        let (name, turn) = match (of_mount, self.catalogue.file_of(&self.mount)) {
+        let (name, turn) = match (of_mount, self.catalogue().file_of(&self.mount)) {
             (Some(turn), Ok(_)) if self.goes_on(&self.mount, spec) => {
                 return self.go_on(self.mount.clone(), turn, spec);
             }
@@ -217,23 +220,23 @@ impl Recorder {
             started: Some(store::now()),
             ended: Some(false),
             // A show that is private goes on in private, under whatever name.
-            rule: self.catalogue.rule(&self.mount),
+            rule: self.catalogue().rule(&self.mount),
             ..Change::default()
         };
-        let file = store::begin(&self.ingest, &self.catalogue, &name, "pcm", change)?;
+        let file = store::begin(&self.ingest, self.catalogue(), &name, "pcm", change)?;
         self.opened(name, file, turn, spec)
     }
 
     /// Whether sound can be appended to a recording: not behind a part of a frame, which a full disk may have left.
     fn goes_on(&self, name: &RecordingName, spec: PcmSpec) -> bool {
-        let Ok(recording) = self.catalogue.find(name) else { return false };
+        let Ok(recording) = self.catalogue().find(name) else { return false };
         let bytes = self.guarded.file_of(&self.pass, name).map(|(_, bytes)| bytes);
         let is_whole = bytes.is_ok_and(|bytes| bytes.is_multiple_of(spec.frame_bytes() as u64));
         recording.extent().is_growing() && recording.spec() == spec && recording.is_raw() && is_whole
     }
 
     fn go_on(&self, name: RecordingName, turn: Turn, spec: PcmSpec) -> Result<Open, Problem> {
-        let file = store::go_on(&self.catalogue, &name)?;
+        let file = store::go_on(self.catalogue(), &name)?;
         self.opened(name, file, turn, spec)
     }
 
@@ -251,7 +254,7 @@ impl Recorder {
             let number = if number == 1 { String::new() } else { format!(" {number}") };
             let name = RecordingName::parse(&format!("{} {now}{number}", self.mount))?;
             if let Some(turn) = self.ingest.turn(&name)
-                && matches!(self.catalogue.file_of(&name), Err(RecordingError::NotFound(_)))
+                && matches!(self.catalogue().file_of(&name), Err(RecordingError::NotFound(_)))
             {
                 self.ingest.sources.last.lock().insert(self.mount.clone(), name.clone());
                 return Ok((name, turn));
